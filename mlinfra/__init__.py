@@ -1,0 +1,1 @@
+"""Provision machine-learning infrastructure from typed Python blueprints."""
