@@ -99,6 +99,19 @@ class Note:
     diagnostic: Diagnostic
 
 
+@dataclass(frozen=True)
+class Fact:
+    """A fact about the machine or the project: a name, whether it is as it should be, what there is to say.
+
+    `fields` say the same to a program.
+    """
+
+    name: str
+    well: bool
+    detail: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
 Event: TypeAlias = Task | Step | Note
 Emit: TypeAlias = Callable[[Event], None]
 

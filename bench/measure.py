@@ -1,0 +1,62 @@
+"""Whole commands timed from outside: wall seconds and peak memory, medians over runs made in turn."""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One finished command."""
+
+    seconds: float
+    megabytes: float
+
+
+def timed(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> Timing:
+    """Run a command to its end; raises with its output when it fails."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - begun
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output.decode()[-4000:]}")
+    return Timing(seconds, usage.ru_maxrss / 1024)
+
+
+def in_turn(runs: int, bodies: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Run each body in turn, `runs` times: what drifts, drifts for all."""
+    found: dict[str, list[float]] = {name: [] for name in bodies}
+    for _ in range(runs):
+        for name, body in bodies.items():
+            found[name].append(body())
+    return found
+
+
+def median(values: Sequence[float]) -> str:
+    """The median, to two digits."""
+    return f"{statistics.median(values):.2f}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [" | ".join(header), " | ".join("---" for _ in header), *(" | ".join(row) for row in rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def cores() -> str:
+    """What the figures were measured on."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return f"{len(os.sched_getaffinity(0))} cores" + ("" if limit < 0 else f", {limit >> 20} MB")

@@ -1,0 +1,79 @@
+"""A recommender: its data, its training on GPUs, the endpoint that serves it, and who hears when it does not.
+
+Training runs read the bucket `data` and write the bucket `models`; the endpoint reads `models`. Images may be missing:
+a new environment comes up without them, and gets its job template and its endpoint with the first that is built.
+"""
+
+from __future__ import annotations
+
+from mlinfra import (
+    Autoscale,
+    Blueprint,
+    Bucket,
+    Endpoint,
+    Environment,
+    Field,
+    Image,
+    Model,
+    Monitoring,
+    NodePool,
+    Params,
+    Route,
+    TrainingCluster,
+    TrainingJob,
+    blueprint,
+)
+
+
+class RecommenderParams(Params):
+    """What differs between environments."""
+
+    train_image: Image | None = None
+    """Image of the training program, by digest; none: not built yet."""
+
+    serve_image: Image | None = None
+    """Image of the serving program, by digest; none: not built yet."""
+
+    model: Model | None = None
+    """The model that the endpoint serves; none: the one that its image holds."""
+
+    gpu_type: str = "g5.xlarge"
+    """Instance type of the machines that train; it needs a GPU."""
+
+    gpu_nodes: int = Field(default=1, ge=1, le=32)
+    """Most machines that train at once."""
+
+    gpus: int = Field(default=1, ge=1, le=8)
+    """GPUs of one training run."""
+
+    cpu_type: str = "m6i.xlarge"
+    """Instance type of the machines that serve."""
+
+    cpu_nodes: int = Field(default=8, ge=1, le=100)
+    """Most machines that serve."""
+
+    scale: Autoscale = Autoscale(min=1, max=2)
+    """Between how many replicas the endpoint runs."""
+
+    alerts: Route
+    """Who hears of alerts."""
+
+    alertmanager: str | None = None
+    """Host and port of the Alertmanager that delivers Prometheus' alerts; none: they are shown only."""
+
+
+@blueprint("recommender", version="1.4.0")
+def recommender(env: Environment, p: RecommenderParams) -> Blueprint:
+    """Train a recommender on GPUs and serve it, watched."""
+    data = Bucket("data", classification="confidential")
+    models = Bucket("models")
+    cpu = NodePool("cpu", instance_type=p.cpu_type, min=1, max=p.cpu_nodes)
+    gpu = NodePool("gpu", instance_type=p.gpu_type, max=p.gpu_nodes, spot=not env.tier.protected)
+    cluster = TrainingCluster("train", pools=[cpu, gpu])
+    fit = TrainingJob("fit", cluster=cluster, pool=gpu, gpus=p.gpus, image=p.train_image, reads=[data], writes=[models])
+    api = Endpoint("api", cluster=cluster, pool=cpu, image=p.serve_image, model=p.model, reads=[models], scale=p.scale)
+    watch = Monitoring("watch", cluster=cluster, watches=[api, fit], route=p.alerts, alertmanager=p.alertmanager)
+    return Blueprint(
+        watch,
+        outputs={"url": api.url, "data": data.uri, "models": models.uri, "repository": cluster.repository_url},
+    )

@@ -1,0 +1,5 @@
+"""`python -m mlinfra` is the command `mlinfra`."""
+
+from mlinfra.cli.main import main
+
+main()

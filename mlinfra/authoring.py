@@ -1,0 +1,285 @@
+"""What authors of blueprints write with: components, parameters, and the function that ties them together.
+
+A blueprint is a Python function from an `Environment` and its parameters to a `Blueprint`. While it runs, every
+component that it makes is noted with the line that made it, and a component that is not valid is noted as such instead
+of ending the run: all mistakes of a blueprint are told together.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from mlinfra.diagnostics import Diagnostic, Location, MlinfraError
+from mlinfra.environment import Environment
+from mlinfra.graph import Ref, Value
+from mlinfra.validation import diagnostics_of
+
+if TYPE_CHECKING:
+    from mlinfra.expansion import Scope
+
+Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
+"""Identity of a component: lower-case letters, digits and hyphens, at most 30, so that physical names stay readable."""
+
+T = TypeVar("T")
+if TYPE_CHECKING:
+    Many: TypeAlias = Sequence[T]
+else:
+    Many = Annotated[tuple[T, ...], BeforeValidator(lambda items: tuple(items) if isinstance(items, list) else items)]
+"""Several values, written as a list or a tuple."""
+
+_PACKAGE = str(Path(__file__).parent)
+_HIDDEN = (_PACKAGE, str(Path(inspect.getfile(BaseModel)).parent))
+
+
+class Params(BaseModel):
+    """Base of a blueprint's parameters: strict, no unknown field, frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class Component(BaseModel):
+    """Base of everything that a blueprint declares.
+
+    The first argument is the component's identity for ever: resource names come from it. To rename a component without
+    replacing what it made, keep the first name in `moved_from`.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True
+    )
+
+    holds_data: ClassVar[bool] = False
+    """Whether losing the component loses data: such a component can be protected by a stack."""
+
+    name: Name = Field(kw_only=False)  # type checkers read from this that the name is the first argument
+    """Identity within the blueprint."""
+
+    moved_from: Name | None = None
+    """The component's first name, if it was renamed since: physical names stay as they were."""
+
+    _source: Location | None = PrivateAttr(default=None)
+    _recording: Recording | None = PrivateAttr(default=None)
+
+    def __init__(self, name: str, /, **fields: Any) -> None:
+        recording = _active.get()
+        source = _caller()
+        try:
+            super().__init__(name=name, **fields)
+        except ValidationError as error:
+            if recording is None:
+                raise
+            recording.problems += diagnostics_of(
+                error,
+                lambda _: source,
+                f"{type(self).__name__} {name!r}",
+                known=[key for key in type(self).model_fields if key != "name"],
+                component=name if isinstance(name, str) else None,
+            )
+            _fill(self, {"name": name, **fields})
+        self._source = source
+        self._recording = recording
+        if recording is not None:
+            recording.components.append(self)
+
+    @property
+    def identity(self) -> str:
+        """The name that physical names are made from: the first one that the component had."""
+        return self.moved_from or self.name
+
+    @property
+    def source(self) -> Location | None:
+        """Where the blueprint declares the component."""
+        return self._source
+
+    @abstractmethod
+    def expand(self, scope: Scope) -> None:
+        """Add the nodes that this component comes to."""
+
+    def node(self, local: str) -> str:
+        """The name in the graph of a node of this component."""
+        return f"{self.name}/{local}"
+
+    def output(self, local: str, *path: str | int) -> Ref:
+        """A reference to an output of one of this component's nodes; without a path, to its id."""
+        return Ref(self.node(local), path or ("id",))
+
+    def parts(self) -> Iterator[Component]:
+        """The components that this one refers to, directly, in the order of its fields."""
+        for key in type(self).model_fields:
+            yield from _components(getattr(self, key, None))
+
+    def __repr__(self) -> str:
+        """Kind and name; fields may hold much, and secrets."""
+        return f"{type(self).__name__}({self.name!r})"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        """Two components are one only if they are the same object: identity is what references go by."""
+        return self is other
+
+    def __hash__(self) -> int:
+        """By object, as `__eq__`."""
+        return id(self)
+
+
+def _components(value: Any) -> Iterator[Component]:
+    match value:
+        case Component():
+            yield value
+        case BaseModel():
+            for key in type(value).model_fields:
+                yield from _components(getattr(value, key))
+        case Mapping():
+            for item in value.values():
+                yield from _components(item)
+        case list() | tuple() | set() | frozenset():
+            for item in value:
+                yield from _components(item)
+
+
+@dataclass
+class Recording:
+    """What happened while a blueprint function ran."""
+
+    components: list[Component] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+
+
+_active: ContextVar[Recording | None] = ContextVar("mlinfra_recording", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[Recording]:
+    """Note the components that are made within the block."""
+    notes = Recording()
+    token = _active.set(notes)
+    try:
+        yield notes
+    finally:
+        _active.reset(token)
+
+
+def _caller() -> Location | None:
+    """The nearest frame outside mlinfra and pydantic: the line of the blueprint."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_HIDDEN) and not file.startswith("<"):
+            return Location(file, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def _fill(component: Component, fields: Mapping[str, Any]) -> None:
+    """Give a component that is not valid what was written, so that the blueprint can go on to its next mistake."""
+    known = {key: item for key, item in fields.items() if key in type(component).model_fields}
+    stand_in = type(component).model_construct(**known)
+    for slot in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"):
+        object.__setattr__(component, slot, getattr(stand_in, slot))
+
+
+class Blueprint:
+    """What a blueprint function returns: the components that matter, and the outputs for people and other stacks.
+
+    Everything that the components refer to, directly or through others, is part of it.
+    """
+
+    def __init__(self, *components: Component, outputs: Mapping[str, Value] | None = None) -> None:
+        for position, component in enumerate(components, start=1):
+            if not isinstance(component, Component):
+                raise TypeError(f"argument {position} of Blueprint is a {type(component).__name__}, not a component")
+        self.components = components
+        self.outputs: dict[str, Value] = dict(outputs or {})
+
+    def reached(self) -> list[Component]:
+        """Every component that is part of the blueprint, each after those it refers to."""
+        order: list[Component] = []
+        seen: set[int] = set()
+        stack: list[tuple[Component, bool]] = [(item, False) for item in reversed(self.components)]
+        while stack:
+            component, done = stack.pop()
+            if done:
+                order.append(component)
+            elif id(component) not in seen:
+                seen.add(id(component))
+                stack.append((component, True))
+                stack += [(part, False) for part in reversed(list(component.parts()))]
+        return order
+
+
+P = TypeVar("P", bound=Params)
+Body = Callable[[Environment, P], Blueprint]
+
+
+@dataclass(frozen=True)
+class BlueprintFunction(Generic[P]):
+    """A blueprint as the library knows it: its name, version, parameters and function."""
+
+    name: str
+    version: str
+    params: type[P]
+    body: Body[P]
+    source: Location
+
+    def __call__(self, environment: Environment, params: P) -> Blueprint:
+        """Run the function."""
+        return self.body(environment, params)
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.body) or "").partition("\n")[0]
+
+
+def blueprint(name: str, *, version: str) -> Callable[[Body[P]], BlueprintFunction[P]]:
+    """Declare a function to be the blueprint `name` at `version` (semantic versioning: major.minor.patch).
+
+    The function's first argument is annotated `Environment`, its second with a subclass of `Params`.
+    """
+
+    def declare(body: Body[P]) -> BlueprintFunction[P]:
+        code = body.__code__
+        source = Location(code.co_filename, code.co_firstlineno)
+        return BlueprintFunction(name, version, _params_of(name, body, source), body, source)
+
+    return declare
+
+
+def _params_of(name: str, body: Body[P], source: Location) -> type[P]:
+    try:
+        hints = typing.get_type_hints(body)
+        annotated = [hints.get(argument) for argument in inspect.signature(body).parameters]
+    except Exception as error:
+        annotated, reason = [], str(error)
+    else:
+        reason = (
+            "It takes " + (", ".join(str(getattr(item, "__name__", item)) for item in annotated) or "nothing") + "."
+        )
+    if len(annotated) == 2 and annotated[0] is Environment and _is_params(annotated[1]):
+        return typing.cast("type[P]", annotated[1])
+    raise MlinfraError(
+        Diagnostic(
+            f"blueprint {name!r} has the wrong arguments",
+            detail=reason,
+            remedy=f"Write it as `def {name}(env: Environment, p: YourParams) -> Blueprint`.",
+            location=source,
+            code="blueprint-signature",
+        )
+    )
+
+
+def _is_params(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Params)

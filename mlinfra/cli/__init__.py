@@ -1,0 +1,1 @@
+"""The command line: parse, call the workflow, choose the view, give the exit code. Nothing is decided here."""

@@ -1,0 +1,224 @@
+"""The commands that work on a stack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlinfra.cli.command import (
+    DebugOption,
+    JsonOption,
+    RefreshOption,
+    RehearseOption,
+    StackOption,
+    TargetOption,
+    YesOption,
+    command,
+    may_ask,
+    refuse_to_guess,
+    request_for,
+)
+
+if TYPE_CHECKING:
+    from mlinfra.report import Report
+    from mlinfra.views.view import View
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands, in the order in which a newcomer meets them."""
+    for body in (validate, preview, up, refresh, destroy, outputs, graph):
+        app.command()(body)
+
+
+def validate(
+    stack: StackOption,
+    rehearse: RehearseOption = False,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check a stack and its blueprint: no engine, no network, no credentials.
+
+    Example: mlinfra validate --stack prod
+    """
+    with command(json, debug) as view:
+        from mlinfra.workflow.compile import compile_stack
+
+        request = request_for(view, stack, rehearse, target)
+        compiled = compile_stack(request.project, request.stack(), request.emit)
+        view.diagnostics(compiled.warnings)
+        count = len(compiled.graph.nodes)
+        view.message(f"Stack {stack} is valid: {count} nodes.", stack=stack, valid=True, nodes=count)
+
+
+def preview(
+    stack: StackOption,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
+    ] = False,
+    refresh: RefreshOption = False,
+    rehearse: RehearseOption = False,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show what an update would change; nothing is changed.
+
+    Example: mlinfra preview --stack staging --detailed-exitcode
+    """
+    with command(json, debug) as view:
+        from mlinfra.workflow.preview import preview as work
+
+        report = work(request_for(view, stack, rehearse, target), refresh=refresh)
+        if not report.succeeded:
+            _end(view, report)
+        view.plan(report)
+        if detailed_exitcode and report.changes:
+            raise typer.Exit(2)
+
+
+def up(
+    stack: StackOption,
+    yes: YesOption = False,
+    refresh: RefreshOption = False,
+    rehearse: RehearseOption = False,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make the target what the blueprint says.
+
+    Example: mlinfra up --stack dev
+    """
+    with command(json, debug) as view:
+        from mlinfra.workflow.up import up as work
+
+        if not yes and not may_ask(json):
+            raise refuse_to_guess("up", stack)
+
+        def confirm(plan: Report) -> bool:
+            view.plan(plan)
+            return view.confirm(f"Make these changes to {plan.stack}?")
+
+        report = work(request_for(view, stack, rehearse, target), None if yes else confirm, refresh=refresh)
+        if report is None:
+            view.message("Nothing was changed.", changed=False)
+            raise typer.Exit(1)
+        flag = " --rehearse" if rehearse else f" --target {target}" if target else ""
+        _end(view, report, _after_up(stack, flag, report))
+
+
+def refresh(
+    stack: StackOption,
+    rehearse: RehearseOption = False,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Read every resource as it really is, and note the differences in the state.
+
+    Example: mlinfra refresh --stack prod
+    """
+    with command(json, debug) as view:
+        from mlinfra.workflow.refresh import refresh as work
+
+        report = work(request_for(view, stack, rehearse, target))
+        if report.steps and report.succeeded:
+            view.plan(report)
+        again = f"mlinfra up --stack {stack}   makes it again what the blueprint says"
+        _end(view, report, [again] if report.steps else [])
+
+
+def destroy(
+    stack: StackOption,
+    yes: YesOption = False,
+    force: Annotated[bool, typer.Option("--force", help="Destroy a protected stack, too.")] = False,
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", help="The stack's name, where --force would ask for it.")
+    ] = None,
+    rehearse: RehearseOption = False,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Take away everything that a stack made.
+
+    Examples: mlinfra destroy --stack dev; mlinfra destroy --stack prod --force --confirm prod --yes
+    """
+    with command(json, debug) as view:
+        from mlinfra.workflow.destroy import destroy as work
+
+        if not yes and not may_ask(json):
+            raise refuse_to_guess("destroy", stack)
+
+        def agree(name: str, resources: list[str], guarded: bool) -> bool:
+            if guarded:
+                given = confirm
+                if given is None and may_ask(json):
+                    question = f"Type the name of the stack to destroy its {len(resources)} resources:"
+                    given = view.ask(question).strip()
+                return given == name
+            return yes or view.confirm(f"Destroy the {len(resources)} resources of {name}?")
+
+        report = work(request_for(view, stack, rehearse, target), agree, force=force)
+        if report is None:
+            view.message(
+                "Nothing was destroyed: the stack's name was not confirmed." if force else "Nothing was destroyed."
+            )
+            raise typer.Exit(1)
+        _end(view, report)
+
+
+def outputs(
+    stack: StackOption,
+    show_secrets: Annotated[bool, typer.Option("--show-secrets", help="Show secret outputs as they are.")] = False,
+    rehearse: RehearseOption = False,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show the outputs of a stack's last update.
+
+    Example: mlinfra outputs --stack dev --json
+    """
+    with command(json, debug) as view:
+        from mlinfra.workflow.outputs import outputs as work
+
+        view.outputs(work(request_for(view, stack, rehearse, target), show_secrets=show_secrets))
+
+
+def graph(
+    stack: StackOption,
+    rehearse: RehearseOption = False,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show the resources that a stack comes to, and what refers to what.
+
+    Example: mlinfra graph --stack dev
+    """
+    with command(json, debug) as view:
+        from mlinfra.workflow.compile import compile_stack
+
+        request = request_for(view, stack, rehearse, target)
+        view.graph(compile_stack(request.project, request.stack(), request.emit).graph)
+
+
+def _end(view: View, report: Report, advice: list[str] | None = None) -> None:
+    """Show the report; exit with 1 when the run failed or was interrupted."""
+    view.report(report, advice or [] if report.succeeded else [])
+    if not report.succeeded:
+        raise typer.Exit(1)
+
+
+def _after_up(stack: str, flag: str, report: Report) -> list[str]:
+    advice = [f"mlinfra outputs --stack {stack}{flag}   shows the outputs again"]
+    if report.target == "local":
+        advice.append(
+            f'eval "$(mlinfra local env --stack {stack}{flag})"   lets aws, boto3 and kubectl see what was made'
+        )
+    advice.append(f"mlinfra preview --stack {stack}{flag}   shows what your next change to the blueprint would do")
+    advice.append(f"mlinfra destroy --stack {stack}{flag}   takes it all away")
+    return advice

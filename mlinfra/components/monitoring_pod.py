@@ -1,0 +1,102 @@
+"""The pod of `Monitoring`, Prometheus with kube-state-metrics at its side, and what both may see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mlinfra.components import prometheus
+from mlinfra.components.workload import COMPONENT_LABEL, Request, container_security, pod_security
+from mlinfra.expansion import Scope
+from mlinfra.graph import Ref, Value
+
+if TYPE_CHECKING:
+    from mlinfra.components.monitoring import Monitoring
+
+PORT: Final = 9090
+_DATA: Final = "/prometheus"
+_NOBODY: Final = 65534  # the user that both images are built for
+_STATE_METRICS: Final = Request(cpu=0.05, memory=0.125)
+_WATCHED: Final = {"": ("pods",), "autoscaling": ("horizontalpodautoscalers",)}
+"""Resources that kube-state-metrics watches, by API group."""
+
+
+def permissions(scope: Scope, namespace: Value, account: Ref) -> None:
+    """A role to find the namespace's pods and autoscalers, nothing else, for the service account."""
+    rules = [
+        {"apiGroups": [group], "resources": list(resources), "verbs": ["get", "list", "watch"]}
+        for group, resources in _WATCHED.items()
+    ]
+    name = scope.component.identity
+    api = "rbac.authorization.k8s.io/v1"
+    role = scope.kubernetes("discovery", api, "Role", name, {"rules": rules}, namespace=namespace)
+    binding = {
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "Role",
+            "name": Ref(role.node, ("metadata", "name")),
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+    }
+    scope.kubernetes("discovery-binding", api, "RoleBinding", name, binding, namespace=namespace)
+
+
+def spec(monitoring: Monitoring, account: Ref, config: Ref, retention_days: int) -> dict[str, Value]:
+    """The pod's spec. `config` names the ConfigMap with Prometheus' files."""
+    return {
+        "serviceAccountName": account,
+        "automountServiceAccountToken": True,
+        "enableServiceLinks": False,
+        "priorityClassName": monitoring.cluster.priority_class("serving"),
+        "securityContext": pod_security(_NOBODY),
+        "containers": [_prometheus(monitoring, retention_days), _state_metrics(monitoring)],
+        "volumes": [
+            {"name": "config", "configMap": {"name": config}},
+            # Room for the write-ahead log on top of what retention counts.
+            {"name": "data", "emptyDir": {"sizeLimit": f"{monitoring.storage_gib + 2}Gi"}},
+        ],
+    }
+
+
+def _prometheus(monitoring: Monitoring, retention_days: int) -> dict[str, Value]:
+    """Flags: Prometheus, "Storage" and the command line's own help."""
+    return {
+        "name": "prometheus",
+        "image": monitoring.prometheus_image,
+        "args": [
+            f"--config.file={prometheus.FOLDER}/{prometheus.CONFIG}",
+            f"--storage.tsdb.path={_DATA}",
+            f"--storage.tsdb.retention.time={retention_days}d",
+            f"--storage.tsdb.retention.size={monitoring.storage_gib}GB",
+        ],
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "resources": monitoring.request.resources(),
+        "securityContext": container_security(read_only=True),
+        "volumeMounts": [
+            {"name": "config", "mountPath": prometheus.FOLDER, "readOnly": True},
+            {"name": "data", "mountPath": _DATA},
+        ],
+        # Replaying the write-ahead log takes a while after a crash.
+        "startupProbe": {"httpGet": {"path": "/-/ready", "port": "http"}, "periodSeconds": 5, "failureThreshold": 60},
+        "readinessProbe": {"httpGet": {"path": "/-/ready", "port": "http"}, "periodSeconds": 10},
+        "livenessProbe": {"httpGet": {"path": "/-/healthy", "port": "http"}, "periodSeconds": 10},
+    }
+
+
+def _state_metrics(monitoring: Monitoring) -> dict[str, Value]:
+    """Flags: kube-state-metrics, "Command line arguments"; only our namespace, and the label that tells components."""
+    resources = ",".join(name for names in _WATCHED.values() for name in names)
+    return {
+        "name": "kube-state-metrics",
+        "image": monitoring.state_metrics_image,
+        "args": [
+            f"--port={prometheus.STATE_METRICS_PORT}",
+            "--namespaces=$(NAMESPACE)",
+            f"--resources={resources}",
+            f"--metric-labels-allowlist=pods=[{COMPONENT_LABEL}]",
+        ],
+        "env": [{"name": "NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}],
+        "ports": [{"name": "state-metrics", "containerPort": prometheus.STATE_METRICS_PORT, "protocol": "TCP"}],
+        "resources": _STATE_METRICS.resources(),
+        "securityContext": container_security(read_only=True),
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": "state-metrics"}, "periodSeconds": 10},
+    }

@@ -1,0 +1,153 @@
+"""Values that components and parameters share: each is checked where it is written, in a stack file or a blueprint."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+
+class _Text(str):
+    """A text of a certain form; it is a `str` wherever one is wanted."""
+
+    __slots__ = ()
+    PATTERN: ClassVar[re.Pattern[str]]
+    FORM: ClassVar[str]
+
+    @classmethod
+    def _check(cls, text: str) -> Self:
+        if not cls.PATTERN.fullmatch(text):
+            raise ValueError(f"{text!r} is not {cls.FORM}")
+        return cls(text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls._check, core_schema.str_schema(strict=True))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": f"^({cls.PATTERN.pattern})$", "description": f"Must be {cls.FORM}."}
+
+
+class Image(_Text):
+    """A container image by digest: `registry.example.com/team/name@sha256:…`.
+
+    A tag can be moved to other content, a digest cannot: what was reviewed is what runs. Source of the form: the
+    distribution project's reference grammar ("distribution/reference").
+    """
+
+    __slots__ = ()
+    PATTERN = re.compile(
+        r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?"
+        r"(/[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*)*"
+        r"@sha256:[0-9a-f]{64}"
+    )
+    FORM = "an image by digest, such as registry.example.com/team/name@sha256:<64 hexadecimal digits>"
+
+
+class Model(_Text):
+    """A model's place: an object or prefix in S3, or a version in an MLflow registry.
+
+    `s3://bucket/path` or `models:/name/version`. Source of the second form: MLflow, "Model Registry Workflows".
+    """
+
+    __slots__ = ()
+    PATTERN = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\s]+|models:/[^/\s:]+/[0-9]+")
+    FORM = "a model, such as s3://bucket/path or models:/name/3"
+
+
+class Receiver(_Text):
+    """Who hears of an alert: `kind:address`.
+
+    `pagerduty:service`, `slack:#channel`, `email:name@example.com`, `webhook:https://…` (no plain http: alerts name
+    what is broken).
+    """
+
+    __slots__ = ()
+    PATTERN = re.compile(
+        r"pagerduty:[A-Za-z0-9][A-Za-z0-9_.-]*"
+        r"|slack:#[a-z0-9][a-z0-9_-]{0,79}"
+        r"|email:[^@\s:]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+        r"|webhook:https://[^\s/]+(/[^\s]*)?"
+    )
+    FORM = "a receiver, such as pagerduty:service, slack:#channel, email:name@example.com or webhook:https://…"
+
+    @property
+    def kind(self) -> str:
+        """pagerduty, slack, email or webhook."""
+        return self.partition(":")[0]
+
+    @property
+    def address(self) -> str:
+        """What stands after the kind."""
+        return self.partition(":")[2]
+
+
+class Structure(BaseModel):
+    """Base of values with several fields: no unknown field, no type guessed, frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class Autoscale(Structure):
+    """Between how many replicas an endpoint runs, and what moves it."""
+
+    min: int = Field(ge=1, le=1000)
+    """Fewest replicas."""
+
+    max: int = Field(ge=1, le=1000)
+    """Most replicas."""
+
+    cpu_percent: int = Field(default=70, ge=10, le=100)
+    """Average CPU use that the autoscaler aims at, in percent of what each replica requests."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min is {self.min}, which is more than max, {self.max}")
+        return self
+
+
+class Route(Structure):
+    """Where alerts go, by how much they matter."""
+
+    critical: Receiver
+    """Who is woken: something is broken now."""
+
+    warning: Receiver
+    """Who should look in working hours: something will break, or works badly."""
+
+
+class Taint(Structure):
+    """A mark on a pool's machines that keeps away pods which do not tolerate it.
+
+    Source: Kubernetes, "Taints and Tolerations".
+    """
+
+    key: Annotated[str, Field(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
+    """The taint's key, with a prefix or without."""
+
+    value: Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")] = ""
+    """The taint's value."""
+
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
+    """What happens to pods that do not tolerate it."""
+
+
+class Quota(Structure):
+    """Most that all pods of a cluster may ask for together; what is left out is counted from the cluster's pools."""
+
+    cpu: float | None = Field(default=None, gt=0)
+    """Cores."""
+
+    memory: float | None = Field(default=None, gt=0)
+    """GiB."""
+
+    gpus: int | None = Field(default=None, ge=0)
+    """GPUs."""
+
+    pods: int | None = Field(default=None, gt=0)
+    """Pods."""

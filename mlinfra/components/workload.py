@@ -1,0 +1,127 @@
+"""What all pods of ours have in common: how much they ask for, where they may run, and what they may not do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mlinfra.components.node_pool import INSTANCE_TYPE, NodePool
+from mlinfra.components.quantities import GPU, cores, gibibytes
+from mlinfra.components.training_cluster import TrainingCluster
+from mlinfra.expansion import DOMAIN, Scope
+from mlinfra.graph import Value
+
+USER: Final = 1000
+"""User and group that containers run as, unless the component says otherwise; images need not name a user."""
+
+COMPONENT_LABEL: Final = f"{DOMAIN}/component"
+_MOVING = f"{DOMAIN}/blueprint-version"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one pod asks for: `cpu` in cores, `memory` in GiB, `gpus` whole ones."""
+
+    cpu: float
+    memory: float
+    gpus: int = 0
+
+    def resources(self) -> dict[str, Value]:
+        """The container's `resources`.
+
+        Memory is limited to what is requested, so that a pod cannot crowd out its neighbours; CPU is not limited, since
+        unused cores are better used (Kubernetes, "Resource Management for Pods and Containers"). For an extended
+        resource such as a GPU, request and limit must be equal (Kubernetes, "Schedule GPUs").
+        """
+        accelerators = {GPU: str(self.gpus)} if self.gpus else {}
+        memory = {"memory": gibibytes(self.memory)}
+        return {"requests": {"cpu": cores(self.cpu), **memory, **accelerators}, "limits": {**memory, **accelerators}}
+
+
+def check_placement(scope: Scope, cluster: TrainingCluster, pool: NodePool | None, request: Request) -> None:
+    """Note as errors what keeps a pod from ever running: a pool of another cluster, more than one machine has."""
+    name = scope.component.name
+    if pool is None:
+        if request.gpus:
+            scope.problem(
+                f"{name} asks for GPUs, but for no pool that has them",
+                remedy="Name the pool: `pool=<a NodePool with GPUs>`.",
+                code="placement-no-pool",
+            )
+        return
+    if pool not in cluster.pools:
+        known = ", ".join(item.name for item in cluster.pools) or "none"
+        scope.problem(
+            f"{name} runs on pool {pool.name!r}, which is no pool of cluster {cluster.name!r}",
+            detail=f"The cluster's pools are {known}.",
+            remedy=f"Add it to the cluster: `pools=[…, {pool.name}]`.",
+            code="placement-other-cluster",
+        )
+    machine = pool.machine
+    for what, asked, offered, unit in (
+        ("GPUs", request.gpus, machine.gpus, ""),
+        ("cores", request.cpu, machine.cpu, ""),
+        ("memory", request.memory, machine.memory, " GiB"),
+    ):
+        if asked > offered:
+            scope.problem(
+                f"{name} asks for {asked:g}{unit} {what}, more than one machine of pool {pool.name!r} has",
+                detail=f"A {machine.name} leaves {offered:g}{unit} to pods.",
+                remedy="Ask for less, or give the pool a larger instance type.",
+                code="placement-too-large",
+            )
+
+
+def placement(scope: Scope, pool: NodePool | None) -> dict[str, Value]:
+    """The part of a pod's spec that sends it to a pool.
+
+    Machines are chosen by instance type, which only AWS's have; a pool's own labels hold everywhere.
+    """
+    if pool is None:
+        return {}
+    by_type = {INSTANCE_TYPE: pool.instance_type} if scope.environment.has_aws else {}
+    spec: dict[str, Value] = {}
+    if selector := {**by_type, **pool.labels}:
+        spec["nodeSelector"] = selector
+    if taints := pool.all_taints:
+        spec["tolerations"] = [
+            {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect} for taint in taints
+        ]
+    return spec
+
+
+def selector(scope: Scope) -> dict[str, str]:
+    """The labels by which a component's pods are found. Selectors are immutable, so these never change."""
+    return {COMPONENT_LABEL: scope.component.identity}
+
+
+def pod_labels(scope: Scope) -> dict[str, str]:
+    """A pod's labels: those of every object, without what would restart all pods for each version of the blueprint."""
+    return {**{key: value for key, value in scope.labels.items() if key != _MOVING}, **selector(scope)}
+
+
+def variables(*sources: Mapping[str, Value]) -> list[Value]:
+    """A container's `env`; later sources win."""
+    merged = {key: value for source in sources for key, value in source.items()}
+    return [{"name": key, "value": merged[key]} for key in sorted(merged)]
+
+
+def pod_security(user: int = USER) -> dict[str, Value]:
+    """A pod's security context, as the level `restricted` wants it (Kubernetes, "Pod Security Standards")."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": user,
+        "runAsGroup": user,
+        "fsGroup": user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security(*, read_only: bool) -> dict[str, Value]:
+    """A container's security context, as the level `restricted` wants it."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": read_only,
+        "capabilities": {"drop": ["ALL"]},
+    }

@@ -1,0 +1,215 @@
+"""The engine's events, read from its event log and told as our own.
+
+The log is a named pipe: events are handled as they come, and nothing that the engine might put in one is written to
+disk. Its form is `apitype.EngineEvent` (sdk/go/common/apitype/events.go of pulumi/pulumi), one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mlinfra.engine.redaction import Redactor
+from mlinfra.graph import Graph
+from mlinfra.report import Emit, Operation, PropertyChange, State, Step
+
+_OPERATIONS = {
+    "same": Operation.SAME,
+    "create": Operation.CREATE,
+    "update": Operation.UPDATE,
+    "delete": Operation.DELETE,
+    "create-replacement": Operation.REPLACE,
+    "read": Operation.READ,
+    "read-replacement": Operation.READ,
+    "refresh": Operation.REFRESH,
+    "discard": Operation.FORGET,
+    "discard-replaced": Operation.FORGET,
+    "import": Operation.IMPORT,
+    "import-replacement": Operation.IMPORT,
+}
+"""The engine's operations. Of the three parts of a replacement the making of the new one stands for the whole."""
+
+_PARTS = ("replace", "delete-replaced", "remove-pending-replace")
+_COLOR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
+_UNKNOWN = re.compile(r"04da6b54-80e4-46f7-96ec-b56ff0331ba9|output<[^>]*>")
+
+
+@dataclass
+class Told:
+    """What the events of one run said."""
+
+    steps: list[Step] = field(default_factory=list)
+    counts: Counter[Operation] = field(default_factory=Counter)
+    messages: list[tuple[str, str, str]] = field(default_factory=list)
+    """Severity, node name ("" for none) and text of each diagnostic of the engine."""
+    failed: list[Step] = field(default_factory=list)
+    protected: list[Step] = field(default_factory=list)
+    """Steps that delete or replace something protected."""
+    changed: set[str] = field(default_factory=set)
+    """Nodes whose refresh found a difference."""
+    complete: bool = False
+
+
+class EventReader:
+    """Reads the events of one engine process from a named pipe in a thread of its own."""
+
+    def __init__(self, pipe: Path, graph: Graph, emit: Emit, redactor: Redactor) -> None:
+        self.told = Told()
+        self._pipe, self._graph, self._emit, self._redactor = pipe, graph, emit, redactor
+        self._started: dict[tuple[str, str], float] = {}
+        self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "resourcePreEvent": self._begun,
+            "resOutputsEvent": self._done,
+            "resOpFailedEvent": self._failed,
+            "diagnosticEvent": self._message,
+            "cancelEvent": self._closed,
+        }
+        pipe.unlink(missing_ok=True)
+        os.mkfifo(pipe, 0o600)
+        # Opened for both, so that neither opening nor the end of a writer ever blocks or ends the reading.
+        self._handle = os.open(pipe, os.O_RDWR)
+        self._thread = threading.Thread(target=self._read, name="engine-events", daemon=True)
+        self._thread.start()
+
+    def close(self) -> Told:
+        """Read what is left after the engine has gone, and say what was told."""
+        os.write(self._handle, b"\n\x00\n")
+        self._thread.join()
+        os.close(self._handle)
+        self._pipe.unlink(missing_ok=True)
+        return self.told
+
+    def _read(self) -> None:
+        rest = b""
+        while True:
+            *lines, rest = (rest + os.read(self._handle, 1 << 20)).split(b"\n")
+            for line in lines:
+                if line == b"\x00":
+                    return
+                if line:
+                    self._event(line)
+
+    def _event(self, line: bytes) -> None:
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return  # the torn last line of an engine that was killed
+        for kind, handle in self._handlers.items():
+            if kind in event:
+                handle(event[kind])
+
+    # ------------------------------------------------------------------------------------ steps
+
+    def _begun(self, event: Mapping[str, Any]) -> None:
+        metadata = event["metadata"]
+        self._started[metadata["urn"], metadata["op"]] = time.monotonic()
+        if not event.get("planning") and (step := self._step(metadata, State.STARTED)):
+            self._emit(step)
+
+    def _done(self, event: Mapping[str, Any]) -> None:
+        metadata = event["metadata"]
+        step = self._step(metadata, State.DONE)
+        if step is None:
+            return
+        if metadata.get("op") in _PARTS:
+            self._guard(metadata, step)
+            return
+        self.told.counts[step.operation] += 1
+        if step.operation is Operation.REFRESH and step.changes:
+            self.told.changed.add(step.node)
+        if step.operation not in (Operation.SAME, Operation.READ) and (
+            step.operation is not Operation.REFRESH or step.changes
+        ):
+            self.told.steps.append(step)
+        self._guard(metadata, step)
+        self._emit(step)
+
+    def _guard(self, metadata: Mapping[str, Any], step: Step) -> None:
+        removes = metadata["op"] in ("delete", "replace", "delete-replaced")
+        if removes and (metadata.get("old") or {}).get("protect"):
+            self.told.protected.append(step)
+
+    def _failed(self, event: Mapping[str, Any]) -> None:
+        if step := self._step(event["metadata"], State.FAILED):
+            self.told.failed.append(step)
+            self._emit(step)
+
+    def _step(self, metadata: Mapping[str, Any], state: State) -> Step | None:
+        """The step, or None for what is no resource: the stack itself, components, provider instances."""
+        urn, kind = metadata["urn"], metadata["type"]
+        either = metadata.get("new") or metadata.get("old") or {}
+        if kind.startswith("pulumi:") or not either.get("custom", False):
+            return None
+        name = urn.rpartition("::")[2]
+        node = self._graph.nodes.get(name)
+        component = node.component if node else name.partition("/")[0]
+        operation = _OPERATIONS.get(metadata["op"], Operation.REPLACE)
+        begun = self._started.get((urn, metadata["op"]))
+        quiet = operation in (Operation.SAME, Operation.READ)
+        return Step(
+            node=name,
+            type=kind,
+            component=component,
+            operation=operation,
+            state=state,
+            changes=() if quiet else self._changes(metadata),
+            replaces=tuple(metadata.get("keys") or ()),
+            seconds=time.monotonic() - begun if begun and state is not State.STARTED else 0.0,
+        )
+
+    def _changes(self, metadata: Mapping[str, Any]) -> tuple[PropertyChange, ...]:
+        detailed = metadata.get("detailedDiff") or {}
+        old, new = metadata.get("old") or {}, metadata.get("new") or {}
+        changes = []
+        for path, difference in sorted(detailed.items()):
+            side = "inputs" if difference.get("inputDiff") else "outputs"
+            before = _at(old.get(side) or {}, path)
+            after = _at(new.get("inputs") or {}, path)
+            if metadata["op"] == "refresh":
+                before, after = _at(old.get("outputs") or {}, path), _at(new.get("outputs") or {}, path)
+            kind = str(difference.get("diffKind", "update")).removesuffix("-replace")
+            changes.append(PropertyChange(path, kind, self._shown(before), self._shown(after)))
+        return tuple(changes)
+
+    def _shown(self, value: Any) -> Any:
+        value = self._redactor.data(value)
+        if isinstance(value, str) and _UNKNOWN.fullmatch(value):
+            return "(known after apply)"
+        return value
+
+    # ------------------------------------------------------------------------------------ messages
+
+    def _message(self, event: Mapping[str, Any]) -> None:
+        if event.get("ephemeral") or event.get("severity") == "debug":
+            return
+        text = self._redactor.text(_COLOR.sub("", event.get("message") or "")).strip()
+        if text:
+            node = (event.get("urn") or "").rpartition("::")[2]
+            self.told.messages.append((event.get("severity") or "info", node, text))
+
+    def _closed(self, event: Mapping[str, Any]) -> None:  # noqa: ARG002
+        self.told.complete = True
+
+
+_PART = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]')
+
+
+def _at(value: Any, path: str) -> Any:
+    """The value at a property path in the engine's notation, None where there is none."""
+    for name, index, quoted in _PART.findall(path):
+        if isinstance(value, Mapping):
+            value = value.get(name or quoted.replace('\\"', '"') or index)
+        elif isinstance(value, list) and index and int(index) < len(value):
+            value = value[int(index)]
+        else:
+            return None
+    return value

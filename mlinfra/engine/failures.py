@@ -1,0 +1,119 @@
+"""What ended badly in the engine, as diagnostics: which resource, of which component, where, why, what to do."""
+
+from __future__ import annotations
+
+import re
+
+from mlinfra.diagnostics import Diagnostic, Severity
+from mlinfra.engine.events import Told
+from mlinfra.engine.process import Ended
+from mlinfra.graph import Graph
+
+_BOILERPLATE = re.compile(
+    r"^(update|preview|refresh|destroy|resource|one or more errors) (failed|occurred).*$|^\d+ errors? occurred:?\s*$",
+    re.I,
+)
+_PREFIX = re.compile(
+    r"^(?:\s*\*\s*)?(?:error: )?(?:(?:creating|updating|deleting|reading|sdk-v\d[^:]*) urn:pulumi:\S+:\s*)?"
+    r"(?:rpc error: code = \w+ desc = )?",
+)
+
+REMEDIES: tuple[tuple[str, str, str], ...] = (
+    (
+        r"BucketAlready|already (taken|exists)|AlreadyExists",
+        "name-taken",
+        "Somebody else has this name. Give the component another name, or bring the existing resource in by import.",
+    ),
+    (
+        r"cannot reach|connection refused|Name or service not known|timed out connecting|unreachable",
+        "unreachable",
+        "Check that the target is up: `mlinfra local status` for the local one, else your network and credentials.",
+    ),
+    (r"Insufficient |FailedScheduling|Unschedulable", "does-not-fit", "Ask for less, or declare a larger node pool."),
+    (r"is not ready", "not-ready", "See the pod's own log and events: `kubectl describe` with `mlinfra local env`."),
+    (r"[Nn]o space left on device", "disk-full", "Free some space on the disk and run the command again."),
+    (
+        r"[Cc]annot (delete|replace) protected|protected resource",
+        "protected",
+        "Take the component out of the stack's `protect` list first, if losing it is what you want.",
+    ),
+    (
+        r"AccessDenied|UnauthorizedOperation|[Ff]orbidden",
+        "access-denied",
+        "The credentials of this run may not do this; ask for exactly this permission.",
+    ),
+    (
+        r"locked by|[Cc]onflict: Another update",
+        "locked",
+        "Wait until the other run has ended; if it was killed, run the command again.",
+    ),
+)
+"""What an error's text tells about its kind: a pattern, a code, and what to do about it."""
+
+
+def diagnose(told: Told, output: str, ended: Ended, graph: Graph, stack: str) -> list[Diagnostic]:
+    """The diagnostics of one run; none when it went well."""
+    found = [_of_message(severity, node, text, graph) for severity, node, text in told.messages if severity != "info"]
+    diagnostics = _distinct([item for item in found if item is not None])
+    if ended.interrupted:
+        return [*diagnostics, _interrupted(stack)]
+    failed = ended.code != 0
+    if failed and not any(item.severity is Severity.ERROR for item in diagnostics):
+        diagnostics.append(_of_output(output, ended, stack))
+    return diagnostics
+
+
+def _of_message(severity: str, node: str, text: str, graph: Graph) -> Diagnostic | None:
+    lines = [line for line in text.splitlines() if line.strip()]
+    cleaned = "\n".join(_PREFIX.sub("", line.strip()) for line in lines if not _BOILERPLATE.match(line.strip()))
+    cleaned = cleaned.strip()
+    if not cleaned:
+        return None
+    code, remedy = _kind(cleaned)
+    known = graph.nodes.get(node)
+    first, _, rest = cleaned.partition("\n")
+    return Diagnostic(
+        summary=f"{node}: {first}" if known else first,
+        detail=rest.strip(),
+        remedy=remedy,
+        location=graph.source_of(node),
+        component=(known.component or node) if known else None,
+        resource=node if known else None,
+        code=code or "engine",
+        severity=Severity.WARNING if severity == "warning" else Severity.ERROR,
+    )
+
+
+def _of_output(output: str, ended: Ended, stack: str) -> Diagnostic:
+    """The engine failed without an event: what it printed last is all there is."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith("error:")] or lines[-3:]
+    text = "\n".join(line.removeprefix("error:").strip() for line in told)
+    code, remedy = _kind(output)
+    how = f"was killed by signal {-ended.code}" if ended.code < 0 else f"ended with exit code {ended.code}"
+    return Diagnostic(
+        f"the engine {how} while it worked on stack {stack}",
+        detail=text,
+        remedy=remedy
+        or "Run the command again: it picks up where this one ended. `--debug` shows all that was printed.",
+        code=code or "engine",
+    )
+
+
+def _interrupted(stack: str) -> Diagnostic:
+    return Diagnostic(
+        "interrupted: what was in flight was finished and the state is saved as far as the run came",
+        remedy=f"Go on with `mlinfra up --stack {stack}`; it does what is left to do.",
+        code="interrupted",
+    )
+
+
+def _kind(text: str) -> tuple[str, str]:
+    for pattern, code, remedy in REMEDIES:
+        if re.search(pattern, text):
+            return code, remedy
+    return "", ""
+
+
+def _distinct(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    return list(dict.fromkeys(diagnostics))

@@ -1,0 +1,75 @@
+"""Keeping secrets out of what the engine tells.
+
+The engine prints secret values in a few places: check failures that name a secret property, mismatches of an import,
+verbose logs. So every secret that passes on its way to the engine is learnt here, and every text that comes back is
+cleaned of it before anybody sees it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mlinfra.functions import reveal
+from mlinfra.graph import REDACTED, Secret
+from mlinfra.wire.values import SECRET, SIGNATURE
+
+_SHORTEST = 4  # replacing shorter texts would garble messages and tell the secret by its gaps
+
+
+class Redactor:
+    """Knows the secrets of one run and takes them out of texts and data."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def learn(self, value: Any) -> None:
+        """Note every secret in a resolved value."""
+        match value:
+            case Secret(inner):
+                self._note(reveal(inner))
+            case Mapping():
+                for item in value.values():
+                    self.learn(item)
+            case list():
+                for item in value:
+                    self.learn(item)
+
+    def _note(self, value: Any) -> None:
+        match value:
+            case Mapping():
+                for item in value.values():
+                    self._note(item)
+            case list():
+                for item in value:
+                    self._note(item)
+            case str() if len(value) >= _SHORTEST and value not in self._secrets:
+                self._secrets |= {value, json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode()}
+                self._pattern = None
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        if not self._secrets:
+            return text
+        if self._pattern is None:
+            longest_first = sorted(self._secrets, key=len, reverse=True)
+            self._pattern = re.compile("|".join(re.escape(secret) for secret in longest_first))
+        return self._pattern.sub(REDACTED, text)
+
+    def data(self, value: Any) -> Any:
+        """JSON data without secrets: known texts, and whatever carries the engine's mark of a secret."""
+        match value:
+            case str():
+                return self.text(value)
+            case Mapping():
+                if value.get(SIGNATURE) == SECRET:
+                    return REDACTED
+                return {key: self.data(item) for key, item in value.items()}
+            case list():
+                return [self.data(item) for item in value]
+            case _:
+                return value

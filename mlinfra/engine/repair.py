@@ -1,0 +1,62 @@
+"""After a run that was cut off: its lock is given back and its unfinished operations are taken out of the state.
+
+Only for states on this machine, where our own lock on the stack proves that the run is over.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
+from mlinfra.engine.session import Session
+
+
+def repair(session: Session) -> list[Diagnostic]:
+    """Repair the stack's state; says what was found, nothing when all was well."""
+    if not session.backend.local:
+        return []
+    told: list[Diagnostic] = []
+    for lock in _locks(session):
+        lock.unlink(missing_ok=True)
+        told.append(_warning("a run before this one was cut off: its lock on the state is taken back"))
+    state = session.export()
+    if pending := state.get("pending_operations"):
+        _forget(session, state)
+        names = ", ".join(sorted(item["resource"]["urn"].rpartition("::")[2] for item in pending))
+        told.append(
+            _warning(
+                f"a run before this one was cut off in the middle of {len(pending)} operations: {names}",
+                "They are done again; what had been made already is taken over.",
+            )
+        )
+    return told
+
+
+def _locks(session: Session) -> list[Path]:
+    base = Path(session.backend.url.removeprefix("file://")) / ".pulumi" / "locks"
+    return sorted(base.glob(f"*/{session.project_name}/{session.stack}/*.json"))
+
+
+def _forget(session: Session, state: dict[str, Any]) -> None:
+    whole = {"version": 3, "deployment": {key: item for key, item in state.items() if key != "pending_operations"}}
+    path = session.folder / f"repair-{session.stack}.json"
+    path.write_text(json.dumps(whole))
+    try:
+        ended = session.run("stack", "import", "--stack", session.stack, "--file", str(path))
+    finally:
+        path.unlink()
+    if not ended.succeeded:
+        raise MlinfraError(
+            Diagnostic(
+                f"the state of stack {session.stack} cannot be repaired",
+                detail=ended.output.strip(),
+                remedy="See the state with `pulumi stack export`; a copy of each older state is beside it.",
+                code="state-repair",
+            )
+        )
+
+
+def _warning(summary: str, detail: str = "") -> Diagnostic:
+    return Diagnostic(summary, detail=detail, code="repaired", severity=Severity.WARNING)

@@ -1,0 +1,127 @@
+"""One run of the engine on a program: preview, update, refresh or destroy."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from mlinfra.diagnostics import Diagnostic
+from mlinfra.engine.events import EventReader, Told
+from mlinfra.engine.failures import diagnose
+from mlinfra.engine.host import LanguageHost
+from mlinfra.engine.process import Ended, run_pulumi
+from mlinfra.engine.redaction import Redactor
+from mlinfra.engine.registration import Program
+from mlinfra.engine.session import Session
+from mlinfra.report import Emit, Note, Operation, State, Step, Task
+
+PARALLEL = 16
+"""Resource operations at once. The engine's default grows with the cores; the providers' threads are above it."""
+
+
+class Verb(StrEnum):
+    """What a run does."""
+
+    PREVIEW = "preview"
+    UP = "up"
+    REFRESH = "refresh"
+    DESTROY = "destroy"
+
+
+_FLAGS = {
+    Verb.PREVIEW: (),
+    Verb.UP: ("--yes", "--skip-preview"),
+    Verb.REFRESH: ("--yes", "--skip-preview", "--run-program"),
+    # Without the program, providers would be configured from the state, which may name a port of yesterday.
+    Verb.DESTROY: ("--yes", "--skip-preview", "--run-program"),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of the engine came to."""
+
+    verb: Verb
+    succeeded: bool
+    interrupted: bool
+    steps: tuple[Step, ...]
+    counts: Mapping[Operation, int]
+    protected: tuple[Step, ...]
+    outputs: Mapping[str, Any]
+    diagnostics: tuple[Diagnostic, ...]
+    seconds: float
+    debug: str = field(default="", repr=False)
+
+
+def run_engine(
+    session: Session,
+    program: Program,
+    verb: Verb,
+    emit: Emit,
+    *,
+    packages: list[Any] | None = None,
+    refresh: bool = False,
+    redactor: Redactor | None = None,
+) -> Outcome:
+    """Run the engine once. `refresh` first reads every resource anew; only for previews and updates."""
+    redactor = redactor or Redactor()
+    begun = time.monotonic()
+    host = LanguageHost(program, packages or [], redactor)
+    reader = EventReader(session.folder / f"events-{session.stack}", program.graph, emit, redactor)
+    arguments = [str(verb), "--stack", session.stack, *_FLAGS[verb], "--parallel", str(PARALLEL)]
+    if refresh:
+        arguments += ["--refresh", "--run-program"]
+
+    def told_of_interrupt(count: int) -> None:
+        detail = "finishing what is in flight; interrupt again to stop at once" if count == 1 else "stopping now"
+        emit(Task("interrupted", State.RUNNING, detail))
+
+    with host.serve() as server:
+        arguments += [
+            f"--client={server.address}",
+            "--exec-kind=auto.inline",
+            "--non-interactive",
+            "--color=never",
+            "--suppress-progress",
+            f"--event-log={session.folder / f'events-{session.stack}'}",
+        ]
+        try:
+            ended = run_pulumi(session.binary, arguments, session.folder, session.environment(), told_of_interrupt)
+        finally:
+            told = reader.close()
+    return _outcome(verb, host, told, ended, redactor, program, session, time.monotonic() - begun, emit)
+
+
+def _outcome(
+    verb: Verb,
+    host: LanguageHost,
+    told: Told,
+    ended: Ended,
+    redactor: Redactor,
+    program: Program,
+    session: Session,
+    seconds: float,
+    emit: Emit,
+) -> Outcome:
+    output = redactor.text(ended.output)
+    diagnostics = [*host.diagnostics]
+    diagnostics += diagnose(told, output, ended, program.graph, session.stack)
+    for diagnostic in diagnostics:
+        emit(Note(diagnostic))
+    counts = Counter(told.counts)
+    return Outcome(
+        verb=verb,
+        succeeded=ended.succeeded and not any(item.severity == "error" for item in diagnostics),
+        interrupted=ended.interrupted,
+        steps=tuple(told.steps),
+        counts=counts,
+        protected=tuple(told.protected),
+        outputs=host.outputs,
+        diagnostics=tuple(diagnostics),
+        seconds=seconds,
+        debug=output,
+    )

@@ -1,0 +1,293 @@
+"""A stack's Kubernetes cluster: etcd, API server, controller manager, scheduler and KWOK, run by `kwokctl`.
+
+kwokctl makes certificates, configuration and kubeconfig, and starts processes. What it does to processes by their bare
+number (is it running, kill it) is done here instead, by number and command line; see `processes`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import urllib3
+import yaml
+
+from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.local import ports
+from mlinfra.local.processes import command_line, kill
+from mlinfra.providers.kubernetes import kubeconfig
+from mlinfra.tools.lock import lock
+
+TOOLS: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl")
+COMPONENTS: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
+_PORTS: Final = (
+    "kubeApiserverPort",
+    "etcdPort",
+    "etcdPeerPort",
+    "kubeControllerManagerPort",
+    "kubeSchedulerPort",
+    "kwokControllerPort",
+)
+_READY_SECONDS: Final = 60.0
+_PAUSE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterInfo:
+    """A cluster that answers. `instance` is another one after the cluster was made anew, and what it held is lost."""
+
+    kubeconfig: Path
+    server: str
+    instance: str
+
+
+class KwokCluster:
+    """One cluster. `folder` is kwokctl's, shared by the project's clusters; `tools` gives the paths of `TOOLS`.
+
+    `tell` is called with what is being done, when it takes a while; `warn` with a diagnostic.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        tools: Callable[[], Mapping[str, Path]],
+        tell: Callable[[str], None],
+        warn: Callable[[Diagnostic], None],
+    ) -> None:
+        self._folder, self.name = folder, name
+        self._tools, self._tell, self._warn = tools, tell, warn
+        self._home = folder / "clusters" / name
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The cluster's own kubeconfig; the user's is never touched."""
+        return self._home / "kubeconfig.yaml"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the components' logs."""
+        return self._home / "logs"
+
+    def exists(self) -> bool:
+        """Whether the cluster was made, running or not."""
+        return self.kubeconfig.exists()
+
+    def processes(self) -> dict[str, int | None]:
+        """The number of each component's process; None for one that does not run."""
+        return {name: self._pid(name) for name in COMPONENTS}
+
+    def ensure(self) -> ClusterInfo:
+        """The cluster, running and ready: made, started, mended or made anew as need be."""
+        if info := self.info():
+            return info
+        with lock(self._folder / f"{self.name}.lock", f"starting the cluster {self.name}", self._tell):
+            if info := self.info():
+                return info
+            if self.exists():
+                self._tell("starting")
+                if info := self._start():
+                    return info
+                self._give_up()
+            return self._create()
+
+    def info(self) -> ClusterInfo | None:
+        """The cluster, if every component runs and the API server is ready."""
+        if not self.exists() or None in self.processes().values():
+            return None
+        return self._ask()
+
+    def stop(self) -> None:
+        """Stop the cluster; what it holds stays on disk."""
+        with lock(self._folder / f"{self.name}.lock", f"stopping the cluster {self.name}", self._tell):
+            self._kill()
+
+    def delete(self) -> None:
+        """Stop the cluster and delete all it holds."""
+        with lock(self._folder / f"{self.name}.lock", f"deleting the cluster {self.name}", self._tell):
+            self._remove()
+
+    # ------------------------------------------------------------------------------------------------ making
+
+    def _create(self) -> ClusterInfo:
+        self._tell("creating")
+        self._remove()
+        tools = self._tools()
+        options: dict[str, Any] = {
+            "runtime": "binary",
+            "bindAddress": "127.0.0.1",  # by default etcd, without authentication, listens on every interface
+            "disableQPSLimits": True,
+            # kwokctl asks kubectl, which it would download, whether the API server answers. We ask ourselves.
+            "kubectlBinary": shutil.which("true") or "/bin/true",
+            "etcdBinary": str(tools["etcd"]),
+            "kubeApiserverBinary": str(tools["kube-apiserver"]),
+            "kubeControllerManagerBinary": str(tools["kube-controller-manager"]),
+            "kubeSchedulerBinary": str(tools["kube-scheduler"]),
+            "kwokControllerBinary": str(tools["kwok"]),
+        } | dict(zip(_PORTS, ports.choose(len(_PORTS)), strict=True))
+        config = {
+            "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+            "kind": "KwokctlConfiguration",
+            "options": options,
+        }
+        path = self._folder / f"{self.name}.yaml"
+        path.write_text(yaml.safe_dump(config))
+        output = self._kwokctl("create", "--config", str(path), "--kubeconfig=")
+        info = self._wait()
+        if info is None:
+            raise self._not_ready(output)
+        return info
+
+    def _start(self) -> ClusterInfo | None:
+        """Start the components that do not run; None where the cluster does not come up by that."""
+        self._forget_dead()
+        self._link(self._tools())
+        self._move_from_taken_ports()
+        self._kwokctl("start")
+        return self._wait()
+
+    def _wait(self) -> ClusterInfo | None:
+        """Wait until the cluster is ready. A component that gave up while another came up is started again."""
+        deadline = time.monotonic() + _READY_SECONDS
+        restarts = 3
+        while time.monotonic() < deadline:
+            dead = None in self.processes().values()
+            if dead and restarts == 0:
+                return None
+            if dead:
+                restarts -= 1
+                self._forget_dead()
+                self._kwokctl("start")
+            elif info := self._ask(thoroughly=True):
+                return info
+            time.sleep(_PAUSE)
+        return None
+
+    def _ask(self, *, thoroughly: bool = False) -> ClusterInfo | None:
+        """Ask the API server whether it is ready, and which cluster it is.
+
+        `thoroughly`: and whether the controllers work, by the service account that they make and every pod needs.
+        """
+        try:
+            access = kubeconfig.load(self.kubeconfig)
+            with urllib3.PoolManager(ssl_context=access.tls, retries=False, timeout=2.0) as http:
+                if http.request("GET", f"{access.server}/readyz").status != 200:
+                    return None
+                spaces = f"{access.server}/api/v1/namespaces"
+                if thoroughly and http.request("GET", f"{spaces}/default/serviceaccounts/default").status != 200:
+                    return None
+                instance = http.request("GET", f"{spaces}/kube-system").json()["metadata"]["uid"]
+        except (urllib3.exceptions.HTTPError, MlinfraError, KeyError, ValueError):
+            return None
+        return ClusterInfo(self.kubeconfig, access.server, instance)
+
+    # ------------------------------------------------------------------------------------------------ processes
+
+    def _pid_file(self, component: str) -> Path:
+        return self._home / "pids" / f"{component}.pid"
+
+    def _pid(self, component: str) -> int | None:
+        try:
+            pid = int(self._pid_file(component).read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if command_line(pid).startswith(str(self._home / "bin" / component)) else None
+
+    def _forget_dead(self) -> None:
+        """Remove the records of processes that do not run: kwokctl would take anyone with such a number for its own."""
+        for component, pid in self.processes().items():
+            if pid is None:
+                self._pid_file(component).unlink(missing_ok=True)
+
+    def _kill(self) -> None:
+        # Without asking first: etcd is made to survive it, and the others keep nothing.
+        kill(pid for pid in self.processes().values() if pid)
+        self._forget_dead()
+
+    def _remove(self) -> None:
+        self._kill()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _link(self, tools: Mapping[str, Path]) -> None:
+        """Point the cluster at the tools as they are now: the cache may have been deleted, or have newer ones."""
+        for component in COMPONENTS:
+            link = self._home / "bin" / component
+            tool = tools["kwok" if component == "kwok-controller" else component]
+            if not (link.is_symlink() and link.readlink() == tool):
+                link.unlink(missing_ok=True)
+                link.symlink_to(tool)
+
+    def _move_from_taken_ports(self) -> None:
+        """Where another program has taken a port while the cluster was stopped, give the cluster another."""
+        if any(self.processes().values()):
+            return
+        config = self._home / "kwok.yaml"
+        text = config.read_text()
+        mine = [int(port) for port in re.findall(rf"^  (?:{'|'.join(_PORTS)}): (\d+)$", text, re.MULTILINE)]
+        taken = [port for port in mine if not ports.free(port)]
+        for old, new in zip(taken, ports.choose(len(taken), but=mine), strict=True):
+            for file in (config, self.kubeconfig):
+                file.write_text(re.sub(rf"\b{old}\b", str(new), file.read_text()))
+
+    def _kwokctl(self, verb: str, *arguments: str) -> str:
+        """Run kwokctl in a home of its own, without PATH: it is to find nothing but what it is told."""
+        command = [str(self._tools()["kwokctl"]), verb, "cluster", "--name", self.name, *arguments]
+        environment = {
+            "PATH": "",
+            "HOME": str(self._folder),
+            "KWOK_WORKDIR": str(self._folder),
+            "KUBECONFIG": str(self._folder / "kubeconfig"),
+        }
+        try:
+            answer = subprocess.run(  # noqa: S603
+                command,
+                env=environment,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_READY_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+        return answer.stderr.strip()
+
+    # ------------------------------------------------------------------------------------------------ trouble
+
+    def _give_up(self) -> None:
+        self._warn(
+            Diagnostic(
+                f"the local cluster {self.name} could not be started again and is made anew, empty",
+                detail=self._words(),
+                remedy="Nothing is needed: what the stack had there is made again by the next `up`.",
+                code="local-cluster-recreated",
+            )
+        )
+
+    def _not_ready(self, output: str) -> MlinfraError:
+        return MlinfraError(
+            Diagnostic(
+                f"the local cluster {self.name} did not become ready within {_READY_SECONDS:.0f} s",
+                detail=self._words() or output,
+                remedy=f"The logs are in {self.logs}. `mlinfra doctor` checks what the cluster needs.",
+                code="local-cluster-not-ready",
+            )
+        )
+
+    def _words(self) -> str:
+        """What the components that do not run said last."""
+        said = []
+        for component, pid in self.processes().items():
+            if pid is None:
+                with contextlib.suppress(OSError):
+                    lines = (self.logs / f"{component}.log").read_text(errors="replace").splitlines()
+                    said.append(f"{component}: {lines[-1] if lines else 'wrote nothing'}")
+        return "\n".join(said)

@@ -1,0 +1,177 @@
+"""The moto server, as a process of its own: `python -m mlinfra.local.moto_server FOLDER PORT READY_FD`.
+
+What is ours about it, each for a reason that was measured (moto 5.2.5, 2 cores, 8 threads):
+
+- One lock around every request. Moto is not safe across threads (one request in a few thousand fails) and gains
+  nothing from them: S3 answers 440 requests a second with the lock, 451 without.
+- Keep-alive connections, and the list of AWS partitions kept: EKS goes from 11 to 339 requests a second.
+- An access key `LOCAL<account>` chooses the account, and each account has a world of its own, bucket names included.
+- Whatever changes more than one account's world needs the token that the server was started with: a web page that
+  the user has open could reach loopback, too.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import secrets
+import sys
+import threading
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from moto.core.base_backend import BackendDict
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from mlinfra.local import ports, records
+from mlinfra.local.accounts import account_of
+from mlinfra.local.moto import CONTROL, RECORD
+from mlinfra.local.processes import identity
+
+_IDLE_SECONDS = 120
+_KEY_IN_HEADER = re.compile(r"(?:Credential=|AWS )([A-Za-z0-9]+)[/:]")
+
+
+class Worlds:
+    """Moto behind one lock, each account with a world of its own; a WSGI application."""
+
+    def __init__(self, instance: str, token: str) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._lock = threading.RLock()
+        self._instance, self._token = instance, token
+        self._buckets: dict[str, dict[str, Any]] = {}
+        self._resets: dict[str, int] = {}
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ["PATH_INFO"]
+        body = _read_body(environ)
+        if path.startswith((CONTROL, "/moto-api/")):
+            if not secrets.compare_digest(environ.get("HTTP_X_MLINFRA_TOKEN", ""), self._token):
+                return _answer(start_response, "403 Forbidden", {"error": "this needs the server's token"})
+            if path.startswith(CONTROL):
+                return self._control(environ, start_response)
+        environ["wsgi.input"] = io.BytesIO(body)
+        with self._lock:
+            account = self._account(environ)
+            environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
+            self._enter(account)
+            answer = list(self._moto(environ, start_response))
+            self._leave(account)
+            return answer
+
+    def _control(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """`GET /mlinfra/world/ACCOUNT` names the world as it is; `DELETE` wipes it, and it has another name after."""
+        account = environ["PATH_INFO"].rpartition("/")[2]
+        with self._lock:
+            if environ["REQUEST_METHOD"] == "DELETE":
+                self._wipe(account)
+            world = f"{self._instance}.{self._resets.get(account, 0)}"
+        return _answer(start_response, "200 OK", {"instance": self._instance, "world": world})
+
+    def _account(self, environ: dict[str, Any]) -> str:
+        """The account of a request, by its access key: one of ours, or one that moto gave out (AssumeRole)."""
+        match = _KEY_IN_HEADER.search(environ.get("HTTP_AUTHORIZATION", ""))
+        if match:
+            key = match[1]
+        else:
+            query = parse_qs(environ.get("QUERY_STRING", ""))  # of a presigned URL
+            found = query.get("X-Amz-Credential") or query.get("AWSAccessKeyId") or [""]
+            key = found[0].partition("/")[0]
+        if account := account_of(key):
+            return account
+        from moto.iam.models import get_account_id_from  # 0.2 s, not before it is wanted
+
+        return str(get_account_id_from(key))
+
+    def _enter(self, account: str) -> None:
+        """Give S3 this account's bucket names: moto has one set for all accounts, as AWS has one for the world."""
+        if s3 := sys.modules.get("moto.s3.models"):
+            s3.s3_backends.bucket_accounts = self._buckets.setdefault(account, {})
+
+    def _leave(self, account: str) -> None:
+        """Services are loaded when first asked for: take in hand what this request may have loaded."""
+        if account not in self._buckets and (s3 := sys.modules.get("moto.s3.models")):
+            self._buckets[account] = s3.s3_backends.bucket_accounts
+        eks: Any = sys.modules.get("moto.eks.utils")
+        if eks and not isinstance(eks.Session, type(_partitions)):
+            eks.Session = _partitions
+
+    def _wipe(self, account: str) -> None:
+        """Forget an account. Backends are dropped, not reset: S3's reset closes the objects of every account."""
+        for backends in list(BackendDict._instances):
+            dict.pop(backends, account, None)
+        self._buckets.pop(account, None)
+        self._resets[account] = self._resets.get(account, 0) + 1
+
+
+class _Partitions:
+    """Stands in for `boto3.Session` in moto's EKS, which makes one, and reads all endpoints, for each request."""
+
+    def __init__(self) -> None:
+        self._known: list[str] | None = None
+
+    def __call__(self) -> _Partitions:
+        return self
+
+    def get_available_partitions(self) -> list[str]:
+        """The partitions, read once."""
+        if self._known is None:
+            import boto3  # loaded by moto by then
+
+            self._known = boto3.Session().get_available_partitions()
+        return self._known
+
+
+_partitions = _Partitions()
+
+
+class _Handler(MotoRequestHandler):  # type: ignore[misc]
+    """Keep-alive connections without Nagle's algorithm, which would hold back the body of each answer by 40 ms."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = _IDLE_SECONDS
+
+    def log_request(self, *arguments: Any, **named: Any) -> None:
+        """Requests are not logged: they hold what users put into secrets and parameters."""
+
+
+def _read_body(environ: dict[str, Any]) -> bytes:
+    """The whole body, read before the lock is taken, so that a slow client holds up nobody."""
+    if environ.get("wsgi.input_terminated"):
+        return bytes(environ["wsgi.input"].read())
+    return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+
+
+def _answer(start_response: Any, status: str, record: dict[str, Any]) -> Iterable[bytes]:
+    body = json.dumps(record).encode()
+    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def main(folder: Path, port: int, ready: int) -> None:
+    """Serve on `port`, or on another where it is taken; record where in `folder`, and tell it through `ready`."""
+    instance, token = uuid.uuid4().hex[:12], secrets.token_hex(16)
+    worlds = Worlds(instance, token)
+    try:
+        server = make_server("127.0.0.1", port, worlds, threaded=True, request_handler=_Handler)
+    except (OSError, SystemExit):  # werkzeug exits where a port is taken
+        [port] = ports.choose(1)
+        server = make_server("127.0.0.1", port, worlds, threaded=True, request_handler=_Handler)
+    pid = os.getpid()
+    record = {"pid": pid, "identity": identity(pid), "port": server.port, "instance": instance, "token": token}
+    records.write(folder / RECORD, record)
+    with os.fdopen(ready, "w") as pipe:
+        pipe.write("ready\n")
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

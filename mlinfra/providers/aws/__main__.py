@@ -1,0 +1,7 @@
+"""The provider as a Pulumi plugin process: `python -m mlinfra.providers.aws` prints its port and serves."""
+
+from mlinfra.providers.aws.provider import serve
+from mlinfra.providers.base import run_plugin
+
+if __name__ == "__main__":
+    run_plugin(serve())

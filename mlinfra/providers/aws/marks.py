@@ -1,0 +1,40 @@
+"""Secrets on the way in and out: laid open for the call to AWS, marked again in all that goes back to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.struct_pb2 import Struct
+
+from mlinfra.functions import holds, reveal
+from mlinfra.graph import Secret, walk
+from mlinfra.wire.values import decode
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Properties as the engine sent them: plain `values`, the names of those that were secret, all secret texts."""
+
+    values: dict[str, Any]
+    secrets: frozenset[str]
+    texts: frozenset[str]
+
+
+def opened(struct: Struct, always: Set[str] = frozenset()) -> Opened:
+    """Properties laid open. `always` names those that are secret whether they are marked or not."""
+    marked = decode(struct)
+    names = frozenset(name for name, value in marked.items() if name in always or holds(value, Secret))
+    values = {name: reveal(value) for name, value in marked.items()}
+    return Opened(values, names, frozenset(_texts(values[name] for name in names)))
+
+
+def closed(values: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
+    """Values with those called `secrets` marked, whole."""
+    names = set(secrets)
+    return {name: Secret(value) if name in names and value is not None else value for name, value in values.items()}
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    return (item for value in values for item in walk(value) if isinstance(item, str) and item)

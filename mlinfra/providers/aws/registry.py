@@ -1,0 +1,46 @@
+"""Which resource types there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.providers.aws.resource import Resource
+from mlinfra.providers.aws.types import (
+    cloudwatch,
+    ecr,
+    iam_policies,
+    iam_roles,
+    kms,
+    logs,
+    s3,
+    s3_settings,
+    secretsmanager,
+    sns,
+    ssm,
+)
+
+_MODULES: Final = (
+    cloudwatch, ecr, iam_policies, iam_roles, kms, logs, s3, s3_settings, secretsmanager, sns, ssm,
+)  # fmt: skip
+
+RESOURCES: Final[Mapping[str, Resource]] = {kind.token: kind for module in _MODULES for kind in module.RESOURCES}
+"""Every resource type, by its token."""
+
+TYPES: Final = frozenset(RESOURCES)
+"""The tokens of the resource types that this provider has."""
+
+
+def find(token: str) -> Resource:
+    """The resource type of a token. Raises `MlinfraError` where there is none."""
+    if token in RESOURCES:
+        return RESOURCES[token]
+    raise MlinfraError(
+        Diagnostic(
+            f"mlinfra's embedded AWS provider has no resource type {token}",
+            detail="It stands in for the official AWS plugin on the local target, for the types that components use.",
+            remedy="Use the official plugin (target kind aws) for it, or add the type to mlinfra/providers/aws/types.",
+            code="aws-type-unknown",
+        )
+    )

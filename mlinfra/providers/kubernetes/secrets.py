@@ -1,0 +1,68 @@
+"""Which values are secret: what was secret going in, wherever it comes out, and all data of a Secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mlinfra.graph import Path, Secret
+from mlinfra.providers.kubernetes.objects import INPUTS
+
+LAST_APPLIED: Path = ("metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration")
+"""Where `kubectl apply` keeps a copy of the whole object."""
+
+
+def secret_paths(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Where secrets stand in a value, the outermost ones."""
+    if isinstance(value, Secret):
+        yield path
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from secret_paths(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from secret_paths(item, (*path, index))
+
+
+def conceal(value: Any, paths: Iterable[Path]) -> Any:
+    """A copy of a plain value with what stands at `paths` marked as secret. Paths that lead nowhere are skipped."""
+    tree: dict[Any, Any] = {}
+    for path in paths:
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[None] = True
+    return _conceal(value, tree)
+
+
+def _conceal(value: Any, tree: dict[Any, Any]) -> Any:
+    if not tree:
+        return value
+    if None in tree:
+        return value if isinstance(value, Secret) else Secret(value)
+    if isinstance(value, Mapping):
+        return {key: _conceal(item, tree.get(key, {})) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_conceal(item, tree.get(index, {})) for index, item in enumerate(value)]
+    return value
+
+
+def input_secrets(kind: str, given: Iterable[Path]) -> set[Path]:
+    """The secret paths in inputs: the `given` ones, and the data of a Secret whether it was marked or not."""
+    return {*given, ("data",), ("stringData",)} if kind == "Secret" else set(given)
+
+
+def without_indexes(paths: Iterable[Path]) -> set[Path]:
+    """The paths, each cut at the first list on its way.
+
+    Servers and webhooks reorder items and add some, so a list with a secret in it is secret as a whole.
+    """
+    return {path[: next((at for at, part in enumerate(path) if isinstance(part, int)), len(path))] for path in paths}
+
+
+def output_secrets(kind: str, inputs: Iterable[Path]) -> set[Path]:
+    """The secret paths in outputs for those in the inputs."""
+    known = without_indexes(input_secrets(kind, inputs))
+    if not known:
+        return set()
+    return {*known, LAST_APPLIED, *((INPUTS, *path) for path in (*known, LAST_APPLIED))}

@@ -1,0 +1,240 @@
+"""Stack files: `stacks/<name>.yaml`, one environment of one blueprint, values only."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mlinfra.diagnostics import Diagnostic, Location, MlinfraError, Problems
+from mlinfra.environment import LOCAL, Environment, Owner
+from mlinfra.positions import Positions, read_yaml
+from mlinfra.project import Project
+from mlinfra.tiers import Tier
+from mlinfra.validation import diagnostics_of
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,30}[a-z0-9]|[a-z]")
+LOCAL_REGION = "us-east-1"
+
+
+class Section(BaseModel):
+    """A part of a stack file: every field known, no type guessed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class EnvironmentSection(Section):
+    """The environment and how much it matters."""
+
+    name: Annotated[str, Field(pattern=f"^({NAME.pattern})$")]
+    """Name of the environment; part of physical names and tags."""
+
+    tier: Tier
+    """Sets safety defaults: dev, staging or prod."""
+
+
+class OwnerSection(Section):
+    """Who answers for the stack and who pays for it."""
+
+    team: Annotated[str, Field(min_length=1, max_length=63)]
+    """The team that owns the stack; a tag and a label on everything made."""
+
+    cost_center: Annotated[str, Field(min_length=1, max_length=63)]
+    """Where the cost is booked; a tag and a label on everything made."""
+
+
+class LocalTarget(Section):
+    """The target that runs on this machine: moto for AWS, a Kubernetes control plane of its own."""
+
+    kind: Literal["local"] = "local"
+    """`local`."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = LOCAL_REGION
+    """AWS region to stand in for."""
+
+    provider: Literal["embedded", "official"] = "embedded"
+    """Whose providers work on it: those within mlinfra, or Pulumi's plugins, to see that both do the same."""
+
+
+class AwsTarget(Section):
+    """An AWS account and an EKS cluster in it."""
+
+    kind: Literal["aws"]
+    """`aws`."""
+
+    account: Annotated[str, Field(pattern=r"^\d{12}$")]
+    """Account id, 12 digits in quotes; a run against another account is refused."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    """AWS region, for example `eu-west-1`."""
+
+    cluster: str | None = None
+    """Name of the EKS cluster for Kubernetes resources; none: the stack has no Kubernetes resources."""
+
+
+class KubeconfigTarget(Section):
+    """An existing Kubernetes cluster (kind, k3d, minikube, on-premises), without AWS."""
+
+    kind: Literal["kubeconfig"]
+    """`kubeconfig`."""
+
+    path: str
+    """Path of the kubeconfig file, relative to the project folder; `~` stands for the home folder."""
+
+    context: str | None = None
+    """Context in that file; none: its current one."""
+
+    provider: Literal["official", "embedded"] = "official"
+    """Which Kubernetes provider applies: Pulumi's plugin, or the one within mlinfra that needs no download."""
+
+
+Target = Annotated[LocalTarget | AwsTarget | KubeconfigTarget, Field(discriminator="kind")]
+
+
+class StateSection(Section):
+    """Where the stack's state is kept."""
+
+    backend: Annotated[str, Field(pattern=r"^(local|(file|s3|gs|azblob|postgres|https?)://.+)$")] = "local"
+    """`local` (under `.mlinfra/`), or the URL of one of Pulumi's backends: `s3://bucket`, `file:///path`, …"""
+
+    secrets_provider: str = "passphrase"
+    """How secrets in the state are encrypted: `passphrase`, or a key's URL such as `awskms://alias/name`."""
+
+
+class StackFile(Section):
+    """One environment of one blueprint."""
+
+    blueprint: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*(@\d+\.\d+\.\d+)?$")]
+    """Name of the blueprint, and the version that the stack is written for: `recommender@1.4.0`."""
+
+    environment: EnvironmentSection
+    """The environment and its tier."""
+
+    owner: OwnerSection
+    """Who answers for the stack and who pays for it."""
+
+    target: Target = LocalTarget()
+    """Where the stack lands."""
+
+    params: dict[str, Any] = Field(default_factory=dict)
+    """The blueprint's parameters; their names, types and defaults are the blueprint's."""
+
+    state: StateSection = StateSection()
+    """Where the stack's state is kept."""
+
+    protect: list[str] = Field(default_factory=list)
+    """Names of components that no update or destroy may delete."""
+
+    @field_validator("protect")
+    @classmethod
+    def _no_repetition(cls, names: list[str]) -> list[str]:
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"named more than once: {', '.join(repeated)}")
+        return names
+
+
+class Stack:
+    """A stack file that was read and is valid, its name, and where in the file each value stands."""
+
+    def __init__(self, name: str, file: StackFile, positions: Positions) -> None:
+        self.name = name
+        self.file = file
+        self.positions = positions
+
+    @property
+    def blueprint(self) -> str:
+        """The blueprint's name, without the version."""
+        return self.file.blueprint.partition("@")[0]
+
+    @property
+    def blueprint_version(self) -> str | None:
+        """The version that the stack is written for, if it says one."""
+        return self.file.blueprint.partition("@")[2] or None
+
+    def place(self, *path: str | int) -> Location:
+        """Where in the stack file the value at `path` stands."""
+        return self.positions.place(path)
+
+    def environment(self) -> Environment:
+        """The environment that the blueprint is compiled for."""
+        target = self.file.target
+        account = LOCAL if isinstance(target, LocalTarget) else getattr(target, "account", "")
+        return Environment(
+            name=self.file.environment.name,
+            tier=self.file.environment.tier,
+            owner=Owner(self.file.owner.team, self.file.owner.cost_center),
+            account=account,
+            region="" if isinstance(target, KubeconfigTarget) else target.region,
+            cluster=LOCAL if isinstance(target, LocalTarget) else getattr(target, "cluster", None) or "",
+            has_kubernetes=not isinstance(target, AwsTarget) or target.cluster is not None,
+        )
+
+    def with_target(self, target: LocalTarget | AwsTarget | KubeconfigTarget) -> Stack:
+        """The same stack, sent to another target."""
+        return Stack(self.name, self.file.model_copy(update={"target": target}), self.positions)
+
+
+def stack_names(project: Project) -> list[str]:
+    """The names of the project's stacks, sorted."""
+    return sorted(path.stem for path in project.stacks.glob("*.yaml"))
+
+
+def load_stack(project: Project, name: str) -> Stack:
+    """Read and check `stacks/<name>.yaml`; raises `MlinfraError` with every problem that the file has."""
+    path = project.stacks / f"{name}.yaml"
+    if not NAME.fullmatch(name) or not path.is_file():
+        raise _unknown_stack(project, name)
+    shown = project.relative(path)
+    data, positions = read_yaml(path, shown)
+    if not isinstance(data, dict):
+        raise MlinfraError(
+            Diagnostic(
+                f"{shown} is empty" if data is None else f"{shown} is not a mapping",
+                detail="A stack file holds at least `blueprint`, `environment` and `owner`.",
+                remedy="Start from one of the other files in stacks/.",
+                location=Location(shown, 1),
+                code="stack-empty",
+            )
+        )
+    try:
+        # JSON mode: strict about types, yet texts become enums, which YAML has no other way to write.
+        file = StackFile.model_validate_json(json.dumps(data, default=_not_json(positions)))
+    except ValidationError as error:
+        raise MlinfraError(*diagnostics_of(error, positions.place, f"stack {name}")) from None
+    return Stack(name, file, positions)
+
+
+def stack_schema() -> dict[str, Any]:
+    """The JSON Schema of stack files, for editors."""
+    schema = StackFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mlinfra stack", **schema}
+
+
+def _not_json(positions: Positions) -> Any:
+    def refuse(value: object) -> Any:
+        raise MlinfraError(
+            Diagnostic(
+                f"a value of type {type(value).__name__} stands in {positions.file}: {value}",
+                detail="YAML reads an unquoted date as a date; a stack holds texts, numbers, booleans, lists, maps.",
+                remedy="Put the value in quotes.",
+                location=Location(positions.file),
+                code="stack-value",
+            )
+        )
+
+    return refuse
+
+
+def _unknown_stack(project: Project, name: str) -> MlinfraError:
+    known = stack_names(project)
+    problems = Problems()
+    problems.error(
+        f"there is no stack {name!r}",
+        detail=f"Stacks are the files in {project.relative(project.stacks)}/: {', '.join(known) or 'none yet'}.",
+        remedy=f"Name one of them with --stack, or write stacks/{name}.yaml." if NAME.fullmatch(name) else "",
+        code="stack-unknown",
+    )
+    return MlinfraError(*problems.found)

@@ -1,0 +1,65 @@
+"""The seam between the engine and the states: a URL, and the environment that the engine needs to use it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.project import Project
+
+PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 — the name of a variable
+PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How the engine reaches a stack's state.
+
+    `local` says that the state is under the project's `.mlinfra/`, so that nobody on another machine can hold it.
+    `secrets_provider` is what a new stack's secrets are encrypted with.
+    """
+
+    url: str
+    secrets_provider: str
+    local: bool
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def open_backend(project: Project, url: str, secrets_provider: str) -> Backend:
+    """The backend that a stack file names.
+
+    `local` keeps states in files under `.mlinfra/state/`, their secrets encrypted with a key made for this project.
+    Any other URL is one of Pulumi's backends; its passphrase comes from the environment. Raises `MlinfraError` when
+    that is missing.
+    """
+    if url == "local":
+        folder = project.folder("state")
+        environment = {PASSPHRASE_FILE: str(_key(folder))}
+        return Backend(f"file://{folder}", "passphrase", local=True, environment=environment)
+    environment = {key: os.environ[key] for key in (PASSPHRASE, PASSPHRASE_FILE) if key in os.environ}
+    if secrets_provider == "passphrase" and not environment:
+        raise MlinfraError(
+            Diagnostic(
+                "the passphrase of the state is not set",
+                detail=f"The stack keeps its state at {url}, with secrets encrypted by a passphrase.",
+                remedy=f"Set {PASSPHRASE} or {PASSPHRASE_FILE}, or name a key: `secrets_provider: awskms://…`.",
+                code="state-passphrase",
+            )
+        )
+    return Backend(url, secrets_provider, local=False, environment=environment)
+
+
+def _key(folder: Path) -> Path:
+    """The file that holds the project's own passphrase; made once, readable by its owner alone."""
+    path = folder / "key"
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_urlsafe(32))
+    return path

@@ -1,0 +1,97 @@
+"""The view for programs: one versioned JSON object a line on stdout, in the order in which things happen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from mlinfra.diagnostics import Diagnostic
+from mlinfra.graph import Graph
+from mlinfra.report import Event, Fact, Note, Report, Step, Task
+
+FORMAT = 1
+"""Version of the lines' form; it changes when a field changes its meaning or goes, not when one is added."""
+
+
+class JsonView:
+    """Writes each thing as a line `{"format": 1, "type": …}`."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+
+    def _write(self, kind: str, **fields: Any) -> None:
+        record = {"format": FORMAT, "type": kind, **fields}
+        self._stream.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+        self._stream.flush()
+
+    def event(self, event: Event) -> None:
+        """A line for a task, a step or a diagnostic."""
+        match event:
+            case Task():
+                self._write("task", **{key: value for key, value in asdict(event).items() if value not in (None, "")})
+            case Step():
+                self._write("step", **event.as_json())
+            case Note(diagnostic):
+                self._write("diagnostic", **diagnostic.as_json())
+
+    def plan(self, report: Report) -> None:
+        """A line `plan`."""
+        self._write("plan", **report_as_json(report))
+
+    def report(self, report: Report, advice: Sequence[str]) -> None:  # noqa: ARG002 — advice is for people
+        """A line `report`."""
+        self._write("report", **report_as_json(report))
+
+    def diagnostics(self, diagnostics: Iterable[Diagnostic], debug: str = "") -> None:
+        """A line `diagnostic` each."""
+        for diagnostic in diagnostics:
+            self._write("diagnostic", **diagnostic.as_json(), **({"debug": debug} if debug else {}))
+
+    def outputs(self, outputs: Mapping[str, Any]) -> None:
+        """A line `outputs`."""
+        self._write("outputs", outputs=dict(outputs))
+
+    def graph(self, graph: Graph) -> None:
+        """A line `graph`, which reads back with `Graph.from_json`."""
+        self._write("graph", graph=graph.to_json())
+
+    def rows(self, title: str, rows: Sequence[Fact]) -> None:
+        """A line a row; the title, as one word, is its type."""
+        for row in rows:
+            self._write(title, name=row.name, well=row.well, detail=row.detail, **row.fields)
+
+    def message(self, text: str, **fields: Any) -> None:
+        """A line `message`."""
+        self._write("message", text=text, **fields)
+
+    def confirm(self, question: str) -> bool:
+        """Programs are not asked."""
+        raise RuntimeError(f"a program cannot be asked: {question}")
+
+    def ask(self, question: str) -> str:
+        """Programs are not asked."""
+        raise RuntimeError(f"a program cannot be asked: {question}")
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+def report_as_json(report: Report) -> dict[str, Any]:
+    """A report as plain data."""
+    return {
+        "verb": report.verb,
+        "stack": report.stack,
+        "blueprint": report.blueprint,
+        "environment": report.environment,
+        "target": report.target,
+        "succeeded": report.succeeded,
+        "interrupted": report.interrupted,
+        "changes": report.changes,
+        "counts": {str(key): value for key, value in sorted(report.counts.items())},
+        "steps": [step.as_json() for step in report.steps],
+        "outputs": dict(report.outputs),
+        "seconds": round(report.seconds, 3),
+    }

@@ -1,0 +1,179 @@
+"""The view for a person at a terminal, or reading a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from mlinfra.diagnostics import Diagnostic, Severity
+from mlinfra.graph import Graph, Kind
+from mlinfra.report import Event, Fact, Note, Operation, Report, State, Step
+from mlinfra.views.progress import Progress
+from mlinfra.views.words import DONE, SIGNS, counted, duration, short_type, value
+
+
+class PersonView:
+    """Progress and problems on stderr, results on stdout; colours only where the stream is a terminal."""
+
+    def __init__(self, out: Console | None = None, err: Console | None = None) -> None:
+        self.out = out or Console(highlight=False, soft_wrap=True)
+        self.err = err or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._progress = Progress(self.err)
+        self._told: set[Diagnostic] = set()
+
+    # ------------------------------------------------------------------------------------ while it goes on
+
+    def event(self, event: Event) -> None:
+        """Progress; a line for each change; diagnostics as they come."""
+        match event:
+            case Note(diagnostic):
+                self.diagnostics([diagnostic])
+            case Step() if event.state is State.DONE and event.operation is not Operation.SAME:
+                self._progress.step(event)
+                self._progress.line(_step_line(event, DONE[event.operation]))
+            case _:
+                self._progress.event(event)
+
+    # ------------------------------------------------------------------------------------ results
+
+    def plan(self, report: Report) -> None:
+        """The changes by component, each update with its properties."""
+        self._progress.stop()
+        by_component = sorted(report.steps, key=lambda step: (step.component or "", step.node))
+        for component, steps in groupby(by_component, key=lambda step: step.component or ""):
+            self.out.print(f"[bold]{escape(component)}[/]")
+            for step in steps:
+                sign, color = SIGNS[step.operation]
+                local = step.node.partition("/")[2] or step.node
+                self.out.print(f"  [{color}]{sign}[/] {escape(local)}  [dim]{short_type(step.type)}[/]")
+                self._changes(step)
+        if report.steps:
+            self.out.print()
+        if report.changes:
+            self.out.print(f"[bold]Plan for {report.stack}:[/] {counted(report.counts, planned=True)}.")
+        else:
+            self.out.print(f"Nothing to change in {report.stack}: {counted(report.counts, planned=True)}.")
+
+    def _changes(self, step: Step) -> None:
+        if step.operation not in (Operation.UPDATE, Operation.REPLACE, Operation.REFRESH):
+            return
+        for change in step.changes:
+            forced = "  [magenta]forces replacement[/]" if change.path in step.replaces else ""
+            old, new = escape(value(change.old)), escape(value(change.new))
+            self.out.print(f"      {escape(change.path)}: [red]{old}[/] → [green]{new}[/]{forced}")
+
+    def report(self, report: Report, advice: Sequence[str]) -> None:
+        """One line on what was done, the outputs, and what to do next."""
+        self._progress.stop()
+        what = f"{report.verb} {report.stack}"
+        if not report.succeeded:
+            self.err.print(f"[bold red]{what} failed[/] after {duration(report.seconds)}.")
+            if report.changes:
+                self.err.print(f"Done before that: {counted(report.counts, planned=False)}.")
+        elif report.changes:
+            done = counted(report.counts, planned=False)
+            self.out.print(f"[bold green]{what}:[/] {done}, in {duration(report.seconds)}.")
+        else:
+            unchanged = counted(report.counts, planned=False)
+            self.out.print(f"[bold green]{what}:[/] nothing to change; {unchanged}, in {duration(report.seconds)}.")
+        if report.outputs and report.succeeded:
+            self.out.print("\n[bold]Outputs[/]")
+            self.outputs(report.outputs)
+        if advice:
+            self.out.print("\n[bold]Next[/]")
+            for line in advice:
+                self.out.print(f"  {escape(line)}")
+
+    def outputs(self, outputs: Mapping[str, Any]) -> None:
+        """Names and values in two columns."""
+        width = max((len(name) for name in outputs), default=0)
+        for name, item in outputs.items():
+            self.out.print(f"  {escape(name):<{width}}  {escape(value(item, width=200))}")
+
+    def graph(self, graph: Graph) -> None:
+        """The components as a tree, with their nodes and what each refers to."""
+        root = Tree(f"[bold]{escape(graph.blueprint)} {graph.version}[/] in {escape(graph.environment)}")
+        branches = {
+            node.name: root.add(f"[bold]{escape(node.name)}[/]  [dim]{node.type.rpartition(':')[2]}[/]")
+            for node in graph
+            if node.kind is Kind.COMPONENT
+        }
+        for node in graph:
+            if node.kind is Kind.COMPONENT:
+                continue
+            branch = branches.get(node.component or "", root)
+            others = sorted(name for name in node.references() if name != node.component and not name.startswith("@"))
+            arrow = f"  [dim]← {escape(', '.join(others))}[/]" if others else ""
+            local = node.name.removeprefix(f"{node.component}/")
+            branch.add(f"{escape(local)}  [dim]{escape(short_type(node.type))}[/]{arrow}")
+        self.out.print(root)
+        for pool in graph.pools:
+            gpus = f", {pool.gpus} GPUs" if pool.gpus else ""
+            self.out.print(f"pool {pool.name}: {pool.min}–{pool.max} × {pool.instance_type}{gpus}")
+
+    def rows(self, title: str, rows: Sequence[Fact]) -> None:
+        """A table without lines."""
+        self._progress.stop()
+        table = Table(title=None, box=None, show_header=False, pad_edge=False)
+        for row in rows:
+            mark = "[green]ok[/]" if row.well else "[red]--[/]"
+            table.add_row(mark, escape(row.name), escape(row.detail))
+        if rows:
+            self.out.print(table)
+        else:
+            self.out.print(f"No {title}.")
+
+    def message(self, text: str, **fields: Any) -> None:  # noqa: ARG002 — the fields are for programs
+        """The sentence."""
+        self._progress.stop()
+        self.out.print(escape(text))
+
+    def diagnostics(self, diagnostics: Iterable[Diagnostic], debug: str = "") -> None:
+        """Each as a block: what, where, why, what to do. One that was told already is not told again."""
+        for item in diagnostics:
+            if item in self._told:
+                continue
+            self._told.add(item)
+            word, color = ("error", "red") if item.severity is Severity.ERROR else ("warning", "yellow")
+            block = [f"[bold {color}]{word}:[/] {escape(item.summary)}"]
+            if item.location:
+                block.append(f"  [dim]at[/] {escape(str(item.location))}")
+            block += [f"  {escape(line)}" for line in item.detail.splitlines()]
+            if item.remedy:
+                block.append(f"  [bold]→[/] {escape(item.remedy)}")
+            self._progress.line("\n".join(block))
+        if debug:
+            self._progress.line(f"[dim]{escape(debug)}[/]")
+
+    # ------------------------------------------------------------------------------------ questions
+
+    def confirm(self, question: str) -> bool:
+        """Yes only for `yes` or `y`."""
+        return self.ask(f"{question} [yes/no]").strip().lower() in ("y", "yes")
+
+    def ask(self, question: str) -> str:
+        """A line from the terminal; nothing at its end."""
+        self._progress.stop()
+        self.err.print(f"[bold]{escape(question)}[/] ", end="")
+        try:
+            return input()
+        except EOFError:
+            return ""
+
+    def close(self) -> None:
+        """Take the progress lines away."""
+        self._progress.stop()
+
+
+def _step_line(step: Step, word: str) -> str:
+    sign, color = SIGNS[step.operation]
+    return (
+        f"[{color}]{sign}[/] {escape(step.node)}  [dim]{short_type(step.type)}[/] {word} "
+        f"[dim]{duration(step.seconds)}[/]"
+    )

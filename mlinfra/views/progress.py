@@ -1,0 +1,116 @@
+"""Progress on stderr: lines that stay, and at a terminal, below them, what is in flight just now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.text import Text
+
+from mlinfra.report import Event, Operation, State, Step, Task
+from mlinfra.views.words import DOING, duration, short_type
+
+_SHOWN = 8  # entries in flight that are drawn; the others are counted
+_QUIET = 10.0  # seconds between two lines about one task where there is no terminal
+_WORTH = 1.0  # seconds from which on a task is worth a line at its end
+
+
+@dataclass
+class _Flight:
+    text: str
+    begun: float
+    told: float
+
+
+class Progress:
+    """Draws tasks and steps. Safe to call from several threads."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._flights: dict[str, _Flight] = {}
+        self._live: Live | None = None
+        self._lock = threading.RLock()
+        self._checked = 0
+
+    def event(self, event: Event) -> None:
+        """Note a task or a step."""
+        match event:
+            case Task():
+                self._task(event)
+            case Step():
+                self.step(event)
+
+    def line(self, text: str) -> None:
+        """A line that stays."""
+        with self._lock:
+            self._console.print(text)
+
+    def step(self, step: Step) -> None:
+        """A step begins or ends."""
+        if step.operation is Operation.SAME:
+            if step.state is State.DONE:
+                self._checked += 1
+                self._draw()
+            return
+        with self._lock:
+            if step.state is State.STARTED:
+                now = time.monotonic()
+                text = f"{DOING[step.operation]} {step.node}  {short_type(step.type)}"
+                self._flights[step.node] = _Flight(text, now, now)
+            else:
+                self._flights.pop(step.node, None)
+        self._draw()
+
+    def stop(self) -> None:
+        """Take away what is drawn."""
+        with self._lock:
+            if self._live:
+                self._live.stop()
+                self._live = None
+            self._flights.clear()
+
+    def _task(self, task: Task) -> None:
+        done = f" {task.fraction:.0%}" if task.fraction is not None else ""
+        text = f"{task.name}{done}" + (f": {task.detail}" if task.detail else "")
+        with self._lock:
+            if task.state in (State.DONE, State.FAILED):
+                self._flights.pop(task.name, None)
+                if task.state is State.FAILED or task.seconds >= _WORTH:
+                    word = "failed" if task.state is State.FAILED else "done"
+                    self.line(f"[dim]·[/] {escape(text)} [dim]{word}, {duration(task.seconds)}[/]")
+            else:
+                self._flight(task.name, text)
+        self._draw()
+
+    def _flight(self, name: str, text: str) -> None:
+        now = time.monotonic()
+        flight = self._flights.setdefault(name, _Flight(text, now, now))
+        flight.text = text
+        if not self._console.is_terminal and now - flight.told >= _QUIET:
+            flight.told = now
+            self.line(f"[dim]· {escape(text)} ({duration(now - flight.begun)})[/]")
+
+    def _draw(self) -> None:
+        if not self._console.is_terminal:
+            return
+        with self._lock:
+            if self._live is None:
+                self._live = Live(
+                    get_renderable=self._render, console=self._console, transient=True, refresh_per_second=8
+                )
+                self._live.start()
+
+    def _render(self) -> Group:
+        with self._lock:
+            now = time.monotonic()
+            flights = sorted(self._flights.values(), key=lambda flight: flight.begun)
+            lines = [Text(f"  … {item.text}  {duration(now - item.begun)}", style="dim") for item in flights[:_SHOWN]]
+            if len(flights) > _SHOWN:
+                lines.append(Text(f"  … and {len(flights) - _SHOWN} more", style="dim"))
+            if self._checked:
+                lines.append(Text(f"  {self._checked} unchanged", style="dim"))
+            return Group(*lines)

@@ -1,0 +1,47 @@
+"""The contract of a view: what the commands have to show, as data. Two views keep it, for a person and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from mlinfra.diagnostics import Diagnostic
+from mlinfra.graph import Graph
+from mlinfra.report import Event, Fact, Report
+
+
+class View(Protocol):
+    """Shows things. Progress goes to stderr, results to stdout."""
+
+    def event(self, event: Event) -> None:
+        """Something happens just now."""
+
+    def plan(self, report: Report) -> None:
+        """What a run would change."""
+
+    def report(self, report: Report, advice: Sequence[str]) -> None:
+        """What a run has changed, and what to do next."""
+
+    def diagnostics(self, diagnostics: Iterable[Diagnostic], debug: str = "") -> None:
+        """Problems that ended a command, or warnings."""
+
+    def outputs(self, outputs: Mapping[str, Any]) -> None:
+        """The outputs of a stack."""
+
+    def graph(self, graph: Graph) -> None:
+        """A graph."""
+
+    def rows(self, title: str, rows: Sequence[Fact]) -> None:
+        """A table of facts: tools, stacks, the state of the local target."""
+
+    def message(self, text: str, **fields: Any) -> None:
+        """A plain sentence; `fields` say the same to a program."""
+
+    def confirm(self, question: str) -> bool:
+        """Ask a yes-or-no question; only where there is a terminal."""
+
+    def ask(self, question: str) -> str:
+        """Ask for a line of text; only where there is a terminal."""
+
+    def close(self) -> None:
+        """Nothing more will be shown."""

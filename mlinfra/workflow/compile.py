@@ -1,0 +1,184 @@
+"""From a stack to its graph: load the blueprint, check the parameters, run it, expand it, check the graph.
+
+All of it is pure but for running the blueprint's own code: no engine, no network, no credentials.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlinfra.authoring import Blueprint, BlueprintFunction, Component, Params, Recording, recording
+from mlinfra.checks import run_checks
+from mlinfra.diagnostics import Diagnostic, Location, MlinfraError, Problems
+from mlinfra.environment import Environment
+from mlinfra.expansion import expand
+from mlinfra.graph import Graph
+from mlinfra.project import Project
+from mlinfra.report import Emit, silent
+from mlinfra.stack import Stack
+from mlinfra.validation import diagnostics_of
+from mlinfra.workflow.library import guarded, load_blueprint
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A stack with its graph, and the warnings that were found on the way."""
+
+    stack: Stack
+    environment: Environment
+    graph: Graph
+    warnings: tuple[Diagnostic, ...]
+
+
+def compile_stack(project: Project, stack: Stack, emit: Emit = silent) -> Compiled:
+    """The graph of a stack; raises `MlinfraError` with every problem found, in the stack file and in the blueprint."""
+    function = load_blueprint(project, stack.blueprint, stack.place("blueprint"))
+    problems = Problems()
+    _check_version(function, stack, problems)
+    params = _params(function, stack, problems)
+    problems.raise_errors()
+    assert params is not None
+    environment = stack.environment()
+    path = Path(function.source.file)
+    with recording() as notes:
+        try:
+            with guarded(project, path, f"running blueprint {function.name}"):
+                result = function(environment, params)
+        except MlinfraError as error:
+            # What a component reported first is the cause; what the blueprint ran into next is usually its effect.
+            raise MlinfraError(*(_relative(project, notes.problems) or error.diagnostics), debug=error.debug) from None
+    problems.extend(notes.problems)
+    problems.extend(_structure(function, result, notes, stack))
+    _raise_relative(project, problems)
+    with guarded(project, path, f"expanding blueprint {function.name}"):
+        graph, found = expand(function, result, environment, frozenset(stack.file.protect))
+    graph = replace(graph, sources={name: _shown(project, place) for name, place in graph.sources.items()})
+    problems.extend(found.found)
+    problems.extend(run_checks(graph, emit))
+    _raise_relative(project, problems)
+    return Compiled(stack, environment, graph, tuple(_relative(project, problems.warnings)))
+
+
+def _check_version(function: BlueprintFunction[Any], stack: Stack, problems: Problems) -> None:
+    wanted = stack.blueprint_version
+    if wanted is not None and wanted != function.version:
+        problems.error(
+            f"stack {stack.name} is written for {function.name} {wanted}, but the library has {function.version}",
+            remedy=f"Review what changed since {wanted}, then write `blueprint: {function.name}@{function.version}`.",
+            location=stack.place("blueprint"),
+            code="blueprint-version",
+        )
+
+
+def _params(function: BlueprintFunction[Any], stack: Stack, problems: Problems) -> Params | None:
+    try:
+        params: Params = function.params.model_validate_json(json.dumps(stack.file.params))
+    except ValidationError as error:
+        problems.extend(
+            diagnostics_of(
+                error,
+                lambda path: stack.place("params", *path),
+                f"parameters of {function.name}",
+                known=list(function.params.model_fields),
+            )
+        )
+        return None
+    return params
+
+
+def _structure(function: BlueprintFunction[Any], result: object, notes: Recording, stack: Stack) -> list[Diagnostic]:
+    """What is wrong with the components as a whole: names used twice, strangers, what nothing leads to."""
+    if not isinstance(result, Blueprint):
+        detail = f"It returned {'nothing' if result is None else f'a {type(result).__name__}'}."
+        remedy = "End the function with `return Blueprint(component, …)`."
+        return [
+            Diagnostic(
+                f"blueprint {function.name} returned no Blueprint",
+                detail=detail,
+                remedy=remedy,
+                location=function.source,
+                code="blueprint-result",
+            )
+        ]
+    problems = Problems()
+    reached = result.reached()
+    _twice(notes.components, problems)
+    own = {id(component) for component in notes.components}
+    for component in reached:
+        if id(component) not in own:
+            problems.error(
+                f"{component!r} is used, but was not made by this blueprint",
+                detail="It was made when the file was loaded, or by another blueprint, so it belongs to no stack.",
+                remedy="Make it inside the blueprint function.",
+                location=component.source or function.source,
+                component=component.name,
+                code="component-outside",
+            )
+    within = {id(component) for component in reached}
+    for component in notes.components:
+        if id(component) not in within:
+            problems.warning(
+                f"{component!r} is declared, but nothing leads to it, so it is not part of the blueprint",
+                remedy="Refer to it from another component, give it to Blueprint(…), or remove it.",
+                location=component.source,
+                component=component.name,
+                code="component-unused",
+            )
+    _check_protect(reached, stack, problems)
+    return problems.found
+
+
+def _twice(components: list[Component], problems: Problems) -> None:
+    seen: dict[str, Component] = {}
+    for component in components:
+        for name in {component.name, component.moved_from} - {None}:
+            assert name is not None
+            first = seen.setdefault(name, component)
+            if first is not component:
+                problems.error(
+                    f"the name {name!r} is used by two components, {first!r} and {component!r}",
+                    detail=f"The first is at {first.source}. A name is a component's identity.",
+                    remedy="Give one of them another name.",
+                    location=component.source,
+                    component=name,
+                    code="component-duplicate",
+                )
+
+
+def _check_protect(reached: list[Component], stack: Stack, problems: Problems) -> None:
+    names = {component.name for component in reached}
+    for index, name in enumerate(stack.file.protect):
+        if name not in names:
+            problems.error(
+                f"stack {stack.name} protects {name!r}, but the blueprint has no such component",
+                detail=f"The components are {', '.join(sorted(names))}.",
+                location=stack.place("protect", index),
+                code="protect-unknown",
+            )
+
+
+def _shown(project: Project, place: Location) -> Location:
+    return replace(place, file=project.relative(Path(place.file)))
+
+
+def _relative(project: Project, diagnostics: list[Diagnostic] | tuple[Diagnostic, ...]) -> list[Diagnostic]:
+    """The diagnostics with paths as the user knows them; a detail may name a place, too."""
+    prefix = f"{project.root}/"
+    return [
+        replace(
+            item,
+            location=_shown(project, item.location) if item.location else None,
+            detail=item.detail.replace(prefix, ""),
+        )
+        for item in diagnostics
+    ]
+
+
+def _raise_relative(project: Project, problems: Problems) -> None:
+    if problems.errors:
+        raise MlinfraError(*_relative(project, problems.found))

@@ -1,0 +1,154 @@
+"""A compiled stack meets its target: tools at hand, the local target running, providers serving, the state open."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlinfra.diagnostics import Diagnostic, Severity
+from mlinfra.engine.registration import Program
+from mlinfra.engine.session import Session
+from mlinfra.expansion import AWS, KUBERNETES
+from mlinfra.project import Project
+from mlinfra.report import Note
+from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget
+from mlinfra.state.backend import open_backend
+from mlinfra.tools.install import ensure
+from mlinfra.wire.protocol import plugin_pb2
+from mlinfra.workflow.compile import Compiled
+from mlinfra.workflow.request import Request
+
+PACKAGES = {"aws": "pulumi-aws", "kubernetes": "pulumi-kubernetes"}
+"""The provider packages that components use, and the distributions whose versions they are taken at."""
+
+PLUGIN_SERVER = "MLINFRA_PLUGIN_SERVER"
+"""A mirror of the official plugins' archives, for networks that cannot reach Pulumi's own server."""
+
+
+@dataclass
+class Landed:
+    """A stack on its target, ready to run.
+
+    `lost` names what of the target was made anew since the last run and has forgotten what the state remembers.
+    """
+
+    session: Session
+    program: Program
+    packages: list[Any] = field(default_factory=list)
+    lost: tuple[str, ...] = ()
+    identity: Mapping[str, str] = field(default_factory=dict)
+
+    def remember(self) -> None:
+        """Note what the target is now, so that the next run sees when it was made anew."""
+        if self.identity:
+            _memory(self.session.project, self.session.stack).write_text(json.dumps(dict(self.identity)))
+
+
+@contextmanager
+def land(request: Request, compiled: Compiled) -> Iterator[Landed]:
+    """Everything that a run needs, for as long as the block lasts."""
+    with ExitStack() as stack:
+        target = compiled.stack.file.target
+        versions = {package: importlib.metadata.version(name) for package, name in PACKAGES.items()}
+        used = {node.type.partition(":")[0] for node in compiled.graph} & set(PACKAGES)
+        attached: dict[str, int] = {}
+        inputs: dict[str, Mapping[str, Any]] = {}
+        identity: dict[str, str] = {}
+        if isinstance(target, LocalTarget):
+            attached, inputs, identity = _land_locally(request, compiled, target, stack)
+        elif isinstance(target, KubeconfigTarget):
+            attached, inputs = _land_on_cluster(request.project, target, stack)
+        else:
+            inputs = {AWS: {"allowedAccountIds": [target.account]}}
+        lost = _lost(request, identity)
+        session = _session(request, compiled, attached, cloud=isinstance(target, AwsTarget))
+        session.open()
+        packages = [_plugin(package, versions[package]) for package in sorted(used - set(attached))]
+        yield Landed(session, Program(compiled.graph, inputs, versions), packages, lost, identity)
+
+
+def _plugin(package: str, version: str) -> Any:
+    """An official plugin for the engine to download, from the mirror that `MLINFRA_PLUGIN_SERVER` names if any."""
+    server = os.environ.get(PLUGIN_SERVER, "")
+    return plugin_pb2.PackageDependency(name=package, kind="resource", version=f"v{version}", server=server)
+
+
+def _session(request: Request, compiled: Compiled, attached: Mapping[str, int], *, cloud: bool) -> Session:
+    state = compiled.stack.file.state
+    backend = open_backend(request.project, state.backend, state.secrets_provider)
+    binary = ensure(["pulumi"], request.emit)["pulumi"]
+    name = compiled.stack.blueprint
+    remote = not backend.local
+    return Session(request.project, name, request.state_name, backend, binary, attached, cloud=cloud or remote)
+
+
+def _land_locally(
+    request: Request, compiled: Compiled, target: LocalTarget, stack: ExitStack
+) -> tuple[dict[str, int], dict[str, Mapping[str, Any]], dict[str, str]]:
+    from mlinfra.local.target import LocalTarget as Local
+    from mlinfra.providers.aws.configuration import local_inputs
+    from mlinfra.providers.aws.provider import serve as serve_aws
+    from mlinfra.providers.kubernetes.provider import serve as serve_kubernetes
+
+    access = Local(request.project, request.state_name, request.emit, region=target.region).up(compiled.graph.pools)
+    attached = {}
+    if target.provider == "embedded":
+        attached = {
+            "aws": stack.enter_context(serve_aws()).port,
+            "kubernetes": stack.enter_context(serve_kubernetes()).port,
+        }
+    inputs: dict[str, Mapping[str, Any]] = {
+        AWS: {
+            **local_inputs(access.aws_endpoint, target.region),
+            "accessKey": access.access_key,
+            "secretKey": access.secret_key,
+        },
+        KUBERNETES: {"kubeconfig": str(access.kubeconfig)},
+    }
+    return attached, inputs, {"AWS (moto)": access.moto_instance, "the local cluster": access.cluster_instance}
+
+
+def _land_on_cluster(
+    project: Project, target: KubeconfigTarget, stack: ExitStack
+) -> tuple[dict[str, int], dict[str, Mapping[str, Any]]]:
+    path = Path(target.path).expanduser()
+    inputs: dict[str, Any] = {"kubeconfig": str(path if path.is_absolute() else project.root / path)}
+    if target.context:
+        inputs["context"] = target.context
+    attached = {}
+    if target.provider == "embedded":
+        from mlinfra.providers.kubernetes.provider import serve as serve_kubernetes
+
+        attached = {"kubernetes": stack.enter_context(serve_kubernetes()).port}
+    return attached, {KUBERNETES: inputs}
+
+
+def _memory(project: Project, name: str) -> Path:
+    return project.folder("targets") / f"{name}.json"
+
+
+def _lost(request: Request, identity: Mapping[str, str]) -> tuple[str, ...]:
+    """What of the target is another one than at the last run."""
+    path = _memory(request.project, request.state_name)
+    if not path.exists():
+        return ()
+    before = json.loads(path.read_text())
+    lost = tuple(name for name, now in identity.items() if before.get(name, now) != now)
+    if lost:
+        request.emit(
+            Note(
+                Diagnostic(
+                    f"{' and '.join(lost)} was started anew since the last run and has lost what it held",
+                    detail="Everything is read again, and what is gone is made again.",
+                    code="target-lost",
+                    severity=Severity.WARNING,
+                )
+            )
+        )
+    return lost

@@ -1,0 +1,14 @@
+"""`refresh`: read every resource as it really is, and note it in the state."""
+
+from __future__ import annotations
+
+from mlinfra.engine.run import Verb
+from mlinfra.report import Report
+from mlinfra.workflow.request import Request
+from mlinfra.workflow.run import opened
+
+
+def refresh(request: Request) -> Report:
+    """Refresh a stack's state; the report's steps are the differences found. Nothing on the target is changed."""
+    with opened(request, "refresh") as run:
+        return run.finish(run.engine(Verb.REFRESH), "refresh")

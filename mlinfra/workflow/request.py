@@ -1,0 +1,57 @@
+"""What a command asks for, and the stack that comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.project import Project
+from mlinfra.report import Emit, silent
+from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget, Stack, load_stack
+
+
+@dataclass(frozen=True)
+class Request:
+    """A stack of a project, and whether it goes elsewhere than its file says.
+
+    `rehearse` sends it to the local target. `target` is `local` or `kubeconfig:PATH`. Either way the run has a state of
+    its own, so that the stack's real state never learns of it.
+    """
+
+    project: Project
+    stack_name: str
+    rehearse: bool = False
+    target: str | None = None
+    emit: Emit = silent
+
+    @property
+    def state_name(self) -> str:
+        """The name under which state, local cluster and history are kept."""
+        if self.rehearse:
+            return f"{self.stack_name}-rehearsal"
+        return f"{self.stack_name}-{self.target.partition(':')[0]}" if self.target else self.stack_name
+
+    def stack(self) -> Stack:
+        """The stack, sent where the request says; raises `MlinfraError` for what is wrong with it."""
+        stack = load_stack(self.project, self.stack_name)
+        if self.rehearse or self.target == "local":
+            return stack.with_target(_local_like(stack))
+        kind, _, path = (self.target or "").partition(":")
+        if kind == "kubeconfig" and path:
+            return stack.with_target(KubeconfigTarget(kind="kubeconfig", path=path))
+        if self.target:
+            raise MlinfraError(
+                Diagnostic(
+                    f"{self.target!r} is no target",
+                    detail="An AWS account is named in the stack file, never on the command line.",
+                    remedy="Write --target local or --target kubeconfig:PATH.",
+                    code="target-unknown",
+                )
+            )
+        return stack
+
+
+def _local_like(stack: Stack) -> LocalTarget:
+    """The local target, standing in for the region that the stack is meant for."""
+    target = stack.file.target
+    return LocalTarget(region=target.region) if isinstance(target, AwsTarget | LocalTarget) else LocalTarget()

@@ -1,0 +1,16 @@
+"""`version`: of mlinfra, and of what it stands on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+
+from mlinfra.tools.table import TOOLS
+
+_PACKAGES = ("mlinfra-platform", "pulumi", "pulumi-aws", "pulumi-kubernetes", "moto")
+
+
+def versions() -> dict[str, str]:
+    """Names and versions; of the tools, those that are wanted."""
+    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {**found, "python": platform.python_version(), **{name: tool.version for name, tool in TOOLS.items()}}
