@@ -79,7 +79,7 @@ class Step:
         """The step as plain data, without what is empty."""
         record: dict[str, Any] = {
             "node": self.node,
-            "type": self.type,
+            "resource_type": self.type,
             "component": self.component,
             "operation": str(self.operation),
             "state": str(self.state),

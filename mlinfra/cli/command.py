@@ -69,12 +69,12 @@ def may_ask(as_json: bool) -> bool:
     return not as_json and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def refuse_to_guess(verb: str, stack: str) -> MlinfraError:
-    """What is said where nobody can be asked and `--yes` was not given."""
+def refuse_to_guess(verb: str, stack: str, first: str) -> MlinfraError:
+    """What is said where nobody can be asked and `--yes` was not given; `first` is the command to look with."""
     return MlinfraError(
         Diagnostic(
             f"{verb} of {stack} wants a yes, and there is no terminal to ask at",
-            remedy=f"See what it would do with `mlinfra preview --stack {stack}`, then add --yes.",
+            remedy=f"Look first with `mlinfra {first} --stack {stack}`, then add --yes.",
             code="confirmation",
         )
     )

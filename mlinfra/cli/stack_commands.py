@@ -95,7 +95,7 @@ def up(
         from mlinfra.workflow.up import up as work
 
         if not yes and not may_ask(json):
-            raise refuse_to_guess("up", stack)
+            raise refuse_to_guess("up", stack, "preview")
 
         def confirm(plan: Report) -> bool:
             view.plan(plan)
@@ -150,7 +150,7 @@ def destroy(
         from mlinfra.workflow.destroy import destroy as work
 
         if not yes and not may_ask(json):
-            raise refuse_to_guess("destroy", stack)
+            raise refuse_to_guess("destroy", stack, "graph")
 
         def agree(name: str, resources: list[str], guarded: bool) -> bool:
             if guarded:

@@ -113,6 +113,8 @@ def _outcome(
     for diagnostic in diagnostics:
         emit(Note(diagnostic))
     counts = Counter(told.counts)
+    if verb is Verb.DESTROY:  # the program was run for the providers' sake; what it registered is not what was done
+        counts = Counter({Operation.DELETE: told.counts[Operation.DELETE]})
     return Outcome(
         verb=verb,
         succeeded=ended.succeeded and not any(item.severity == "error" for item in diagnostics),
@@ -120,7 +122,7 @@ def _outcome(
         steps=tuple(told.steps),
         counts=counts,
         protected=tuple(told.protected),
-        outputs=host.outputs,
+        outputs={} if verb is Verb.DESTROY else host.outputs,
         diagnostics=tuple(diagnostics),
         seconds=seconds,
         debug=output,

@@ -128,6 +128,17 @@ class LocalTarget:
             server = self._up_moto()
             world = self._moto.world(server, account)
             info = kubernetes.result()
+        return self._access(server, account, world, info)
+
+    def access(self) -> LocalAccess | None:
+        """How to reach the target as it runs now; None unless both halves do. Starts nothing."""
+        server, info = self._moto.running(), self._cluster.info()
+        if server is None or info is None:
+            return None
+        account = account_for(self._folder, self._stack)
+        return self._access(server, account, self._moto.world(server, account), info)
+
+    def _access(self, server: Server, account: str, world: str, info: ClusterInfo) -> LocalAccess:
         return LocalAccess(
             aws_endpoint=server.endpoint,
             account=account,

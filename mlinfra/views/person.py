@@ -81,7 +81,8 @@ class PersonView:
             self.out.print(f"[bold green]{what}:[/] {done}, in {duration(report.seconds)}.")
         else:
             unchanged = counted(report.counts, planned=False)
-            self.out.print(f"[bold green]{what}:[/] nothing to change; {unchanged}, in {duration(report.seconds)}.")
+            nothing = "nothing to destroy" if report.verb == "destroy" else f"nothing to change; {unchanged}"
+            self.out.print(f"[bold green]{what}:[/] {nothing}, in {duration(report.seconds)}.")
         if report.outputs and report.succeeded:
             self.out.print("\n[bold]Outputs[/]")
             self.outputs(report.outputs)

@@ -61,7 +61,7 @@ def counted(counts: Mapping[Operation, int], *, planned: bool) -> str:
     shown = [f"{counts[item]} {f'to {item}' if planned else DONE[item]}" for item in order if counts.get(item)]
     if unchanged := counts.get(Operation.SAME, 0):
         shown.append(f"{unchanged} unchanged")
-    return ", ".join(shown) or "nothing there"
+    return ", ".join(shown) or "no resources"
 
 
 def value(item: Any, width: int = 60) -> str:

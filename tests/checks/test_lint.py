@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlinfra.checks.lint import BRANCHES, CHANGES, SYNTAX, lint_source
@@ -33,6 +33,7 @@ def test_the_remedy_names_parameters_and_tiers() -> None:
     assert str(found.location) == "b.py:3:12"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_linted_without_a_crash(text: str) -> None:
     assert all(item.code == SYNTAX for item in lint_source(text, "b.py"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlinfra.checks.aws_names import BUCKET, RULES
@@ -25,6 +25,7 @@ def test_cases(case: dict[str, Any], make_graph: Any, assert_told: Any) -> None:
     assert_told(check_names(make_graph(case)), case.get("problems", []))
 
 
+@settings(deadline=None)
 @given(st.text(string.ascii_lowercase + string.digits + ".-", min_size=1, max_size=70))
 def test_bucket_names_that_are_accepted_keep_every_rule_of_aws(name: str) -> None:
     """The rules as the S3 user guide lists them, written a second time and another way."""
@@ -41,18 +42,21 @@ def test_bucket_names_that_are_accepted_keep_every_rule_of_aws(name: str) -> Non
         ipaddress.ip_address(name)
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[a-z0-9]([a-z0-9-]{1,40}(\.[a-z0-9-]{1,10})?)[a-z]", fullmatch=True))
 def test_plain_bucket_names_are_accepted(name: str) -> None:
     reserved = name.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or name.endswith(("s3alias", "-s3", ".mrap"))
     assert reserved or not list(BUCKET.broken(name))
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_no_other_characters_are_let_into_a_bucket_name(name: str) -> None:
     if set(name) - set(string.ascii_lowercase + string.digits + ".-"):
         assert list(BUCKET.broken(name))
 
 
+@settings(deadline=None)
 @given(st.text(string.ascii_letters + string.digits + "._-/ ", max_size=70))
 def test_label_keys_and_values_as_kubernetes_validates_them(text: str) -> None:
     """The regular expressions of apimachinery's validation package."""
@@ -66,7 +70,8 @@ def test_every_rule_is_for_an_input_that_the_sdk_has(schema_folder: Any) -> None
     catalog = Catalog(schema_folder)
     for token, (name, rule) in RULES.items():
         sdk = catalog.sdk(token)
-        schema = sdk and sdk.find(Kind.RESOURCE, token)
+        assert sdk is not None
+        schema = sdk.find(Kind.RESOURCE, token)
         assert schema is not None, token
         assert name in schema.inputs, token
         assert rule.source.startswith("https://docs.aws.amazon.com/")

@@ -15,7 +15,25 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 
 TABLE = Path(__file__).parents[2] / "mlinfra" / "components" / "instances.json"
 FAMILIES = (
-    *("t3", "m5", "m6i", "m6a", "m7i", "m7a", "m7g", "c5", "c6i", "c6a", "c7i", "c7a", "c7g", "r5", "r6i", "r7i", "r7g"),
+    *(
+        "t3",
+        "m5",
+        "m6i",
+        "m6a",
+        "m7i",
+        "m7a",
+        "m7g",
+        "c5",
+        "c6i",
+        "c6a",
+        "c7i",
+        "c7a",
+        "c7g",
+        "r5",
+        "r6i",
+        "r7i",
+        "r7g",
+    ),
     *("g4dn", "g5", "g6", "g6e", "gr6", "p3dn", "p4d", "p4de", "p5", "p5e", "p5en", "p6-b200"),
     *("inf2", "trn1", "trn1n", "trn2"),
 )

@@ -30,7 +30,10 @@ def test_a_failure_without_words_tells_its_code(tmp_path: Path) -> None:
 
 def test_what_ends_the_work_ends_the_whole_group(tmp_path: Path) -> None:
     """Ctrl-C while a child has a child of its own: neither is left."""
-    child = "import os, subprocess, sys, time; p = subprocess.Popen(['sleep', '60']); print(p.pid, file=sys.stderr, flush=True); p.wait()"
+    child = (
+        "import subprocess, sys; p = subprocess.Popen(['sleep', '60']);"
+        "print(p.pid, file=sys.stderr, flush=True); p.wait()"
+    )
     pids: list[int] = []
 
     def interrupt(line: str) -> None:

@@ -5,6 +5,8 @@ sdk = catalog.sdk("aws:s3/bucket:Bucket")               # None: pulumi_aws is no
 schema = sdk.find(Kind.RESOURCE, "aws:s3/bucket:Bucket")  # None: it has no such token
 sdk.properties(schema.inputs["website"].type)           # what is in an object
 catalog.save()
+
+What was found once is kept in memory for as long as the catalog is.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from mlinfra.checks.schema.model import (
     properties_from_json,
     properties_to_json,
 )
-from mlinfra.checks.schema.source import Package, find_package, folders_of
+from mlinfra.checks.schema.source import Package, find_package, folders_of, forget
 from mlinfra.graph import Kind, Node
 
 PROVIDERS: Final = "pulumi:providers:"
@@ -152,7 +154,8 @@ class Catalog:
         return sdk.find(node.kind, node.type) if sdk and _well_formed(node) else None
 
     def save(self) -> None:
-        """Keep what was derived for later runs."""
+        """Keep what was derived for later runs, and let go of the sources."""
+        forget()
         for sdk in self._sdks.values():
             if sdk is not None:
                 sdk.cache.save()

@@ -70,7 +70,7 @@ class Type:
     def from_json(cls, record: Any) -> Type:
         """Read back what `as_json` made."""
         if isinstance(record, str):
-            return cls(Shape(record))
+            return _PLAIN[record]
         shape, *rest = record
         if shape == Shape.OBJECT:
             return cls(Shape.OBJECT, name=rest[0])
@@ -81,6 +81,7 @@ class Type:
 
 ANY: Final = Type(Shape.ANY)
 STRING: Final = Type(Shape.STRING)
+_PLAIN: Final = {str(shape): Type(shape) for shape in Shape}
 _ABSENT: Final[tuple[Any, ...]] = (0, "", 0, "")
 """What `Property.as_json` leaves out at the end, from `required` on."""
 

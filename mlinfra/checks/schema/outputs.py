@@ -97,11 +97,13 @@ class Outputs:
 
     def _type_of(self, ref: Ref) -> Type:
         node = self.graph.nodes.get(ref.node)
+        if node is None:
+            return ANY
         if not ref.path or (len(ref.path) == 1 and ref.path[0] in ALWAYS):
             return STRING
-        sdk = self.catalog.sdk(node.type) if node and node.kind is not Kind.COMPONENT else None
-        schema = self.catalog.schema(node) if node else None
-        if node is None or sdk is None or schema is None:
+        sdk = None if node.kind is Kind.COMPONENT else self.catalog.sdk(node.type)
+        schema = self.catalog.schema(node)
+        if sdk is None or schema is None:
             return ANY
         first, *rest = ref.path
         found = STRING if first in ALWAYS else _output(schema, first)

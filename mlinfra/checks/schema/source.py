@@ -115,6 +115,11 @@ def folders_of(package: Package, token: str) -> Iterator[str]:
             yield folder
 
 
+def forget() -> None:
+    """Let go of the files that are kept in memory."""
+    _read.cache_clear()
+
+
 @lru_cache(_OPENED)
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -96,9 +96,10 @@ def _daemon_set(item: Object, _: Watches) -> str | None:
 
 def _job(item: Object, _: Watches) -> str | None:
     """A suspended Job is ready: a queue decides when it runs (Kueue: https://kueue.sigs.k8s.io/docs/tasks/run/jobs/)."""
-    failed = condition(item, "Failed")
-    if failed.get("status") == "True":
-        raise NeverReadyError(f"the job failed: {failed.get('reason')}: {failed.get('message')}")
+    for name in ("Failed", "FailureTarget"):  # the latter while the pods of a job that has failed are ending
+        failed = condition(item, name)
+        if failed.get("status") == "True":
+            raise NeverReadyError(f"the job failed: {failed.get('reason')}: {failed.get('message')}")
     if _is(item, "Complete") or lookup(item, "spec", "suspend"):
         return None
     done, active = _number(item, "status", "succeeded"), _number(item, "status", "active")

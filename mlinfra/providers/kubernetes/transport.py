@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 import urllib3
@@ -36,16 +37,17 @@ class Transport:
     def __init__(self, access: Access, connections: int = CONNECTIONS) -> None:
         self.server = access.server
         self._credentials = access.credentials
+        self._prefix = urlsplit(access.server).path.rstrip("/")  # an API server behind a gateway may have one
         # `block` makes the pool the bound on requests in flight: many threads may wait, the server sees `connections`.
-        self._short = _pool(access, urllib3.Timeout(CONNECT_SECONDS, READ_SECONDS), maxsize=connections, block=True)
-        self._long = _pool(access, urllib3.Timeout(CONNECT_SECONDS, READ_SECONDS), maxsize=8, block=False)
+        self._short = _pool(access, maxsize=connections, block=True)
+        self._long = _pool(access, maxsize=8, block=False)
         self._reached = False
         self._down: tuple[float, str] = (float("-inf"), "")
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        self._short.clear()
-        self._long.clear()
+        self._short.close()
+        self._long.close()
 
     def request(
         self,
@@ -83,7 +85,9 @@ class Transport:
         """The JSON lines of an answer that goes on, until the server or the connection ends it."""
         headers = {"Accept": "application/json", **self._credentials.headers()}
         try:
-            reply = self._long.request("GET", self.server + path, headers=headers, preload_content=False)
+            reply = self._long.urlopen(
+                "GET", self._prefix + path, headers=headers, retries=False, preload_content=False
+            )
         except HTTPError as error:
             raise UnreachableError(self.server, _words(error)) from None
         try:
@@ -104,7 +108,7 @@ class Transport:
             raise UnreachableError(self.server, why)
         signed = {**headers, **self._credentials.headers()}
         try:
-            reply = self._short.request(method, self.server + path, body=data, headers=signed)
+            reply = self._short.urlopen(method, self._prefix + path, body=data, headers=signed, retries=False)
         except (
             ReadTimeoutError
         ) as error:  # a slow answer, on a connection that stands: nothing gets better by asking twice
@@ -119,15 +123,17 @@ class Transport:
         return reply
 
 
-def _pool(access: Access, timeout: urllib3.Timeout, **options: Any) -> urllib3.PoolManager:
-    options |= {"retries": False, "timeout": timeout}
+def _pool(access: Access, **options: Any) -> urllib3.HTTPConnectionPool:
+    """A pool for the one server: half the time of a PoolManager, which finds the pool anew for each request."""
+    options["timeout"] = urllib3.Timeout(CONNECT_SECONDS, READ_SECONDS)
     if access.tls:
         options["ssl_context"] = access.tls
         if access.tls.verify_mode == ssl.CERT_NONE:
             options["cert_reqs"] = "CERT_NONE"
         if access.tls_name:
             options |= {"server_hostname": access.tls_name, "assert_hostname": access.tls_name}
-    return urllib3.ProxyManager(access.proxy, **options) if access.proxy else urllib3.PoolManager(**options)
+    manager = urllib3.ProxyManager(access.proxy, **options) if access.proxy else urllib3.PoolManager(**options)
+    return manager.connection_from_url(access.server)
 
 
 def _asks_for_patience(reply: BaseHTTPResponse) -> bool:

@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane with simulated nodes, and an engine's side of the protocol to drive the provider by."""
+"""A real Kubernetes control plane with a simulated node, and the provider served to an engine's stand-in."""
 
 from __future__ import annotations
 

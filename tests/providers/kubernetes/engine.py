@@ -113,7 +113,9 @@ class Engine:
     def read(self, name: str, token: str, identity: str = "") -> Kept | None:
         """Refresh what the state knows, or import what it does not: None for what is gone."""
         kept = self.state.get(name)
-        request = provider_pb2.ReadRequest(id=identity or (kept.identity if kept else ""), urn=urn(name, token, self.stack))
+        request = provider_pb2.ReadRequest(
+            id=identity or (kept.identity if kept else ""), urn=urn(name, token, self.stack)
+        )
         if kept:
             request.inputs.CopyFrom(encode(kept.inputs))
             request.properties.CopyFrom(encode(kept.outputs))

@@ -1,6 +1,6 @@
 """S3 buckets. Their settings are resource types of their own: `s3_settings`."""
 
-# ruff: noqa: ARG002 — every type has the frame's methods, whether it needs all of their arguments or not
+
 
 from __future__ import annotations
 

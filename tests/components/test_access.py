@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mlinfra.components.access import account_id
+from mlinfra.components.bucket import Bucket
+from mlinfra.components.endpoint import Endpoint
+from mlinfra.components.training_cluster import TrainingCluster
+from mlinfra.graph import Document, Join, Kind, Ref
+
+
+def endpoint(*, reads: int = 0, writes: int = 0) -> Endpoint:
+    stores = [Bucket(f"b{index}") for index in range(max(reads, writes))]
+    return Endpoint("api", cluster=TrainingCluster("train"), reads=stores[:reads], writes=stores[:writes])
+
+
+def statements(result: Any, node: str = "api/policy") -> list[dict[str, Any]]:
+    document = result.inputs(node)["policy"]
+    assert isinstance(document, Document)
+    assert document.value["Version"] == "2012-10-17"
+    found: list[dict[str, Any]] = document.value["Statement"]
+    return found
+
+
+ARN = Ref("b0/bucket", ("arn",))
+OBJECTS = Join((ARN, "/*"))
+READ = [
+    {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [OBJECTS]},
+    {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [ARN]},
+]
+WRITE = [
+    {
+        "Effect": "Allow",
+        "Action": ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
+        "Resource": [OBJECTS],
+    },
+    {"Effect": "Allow", "Action": ["s3:ListBucketMultipartUploads"], "Resource": [ARN]},
+]
+
+
+@pytest.mark.parametrize(("reads", "writes", "expected"), [(1, 0, READ), (0, 1, WRITE), (1, 1, [*READ, *WRITE])])
+def test_exactly_what_reads_and_writes_come_to(expanded: Any, reads: int, writes: int, expected: list[Any]) -> None:
+    assert statements(expanded(lambda: endpoint(reads=reads, writes=writes))) == expected
+
+
+def test_each_store_is_named(expanded: Any) -> None:
+    resources = [item["Resource"] for item in statements(expanded(lambda: endpoint(reads=3)))]
+    named = [resource for (resource,) in resources if isinstance(resource, Ref)]
+    assert named == [Ref(f"b{index}/bucket", ("arn",)) for index in range(3)]
+
+
+def test_nothing_to_allow_is_no_role(expanded: Any) -> None:
+    assert expanded(endpoint).names_of("api") == {"service-account", "service"}
+
+
+def test_no_aws_is_no_role(expanded: Any) -> None:
+    result = expanded(lambda: endpoint(reads=1), "kubeconfig")
+    assert not {"role", "policy", "identity"} & result.names_of("api")
+    assert result.codes == ["target-without-aws"]
+
+
+@pytest.mark.parametrize(
+    ("target", "account"), [("local", Ref("api/account", ("accountId",))), ("eks", "111122223333")]
+)
+def test_who_may_assume_the_role(expanded: Any, target: str, account: Any) -> None:
+    result = expanded(lambda: endpoint(reads=1), target)
+    (trust,) = result.inputs("api/role")["assumeRolePolicy"].value["Statement"]
+    conditions = trust.pop("Condition")["StringEquals"]
+    assert trust == {
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+    }
+    assert conditions["aws:SourceAccount"] == account
+    assert conditions["aws:RequestTag/kubernetes-namespace"] == Ref("train/namespace", ("metadata", "name"))
+    assert conditions["aws:RequestTag/kubernetes-service-account"] == "api"
+    assert conditions.get("aws:RequestTag/eks-cluster-name") == ("ml-prod" if target == "eks" else None)
+
+
+def test_the_account_is_asked_for_where_the_stack_does_not_say(expanded: Any) -> None:
+    node = expanded(lambda: endpoint(reads=1)).node("api/account")
+    assert (node.kind, node.type) == (Kind.LOOKUP, "aws:index/getCallerIdentity:getCallerIdentity")
+
+
+def test_pod_identity_is_bound_on_eks_only(expanded: Any) -> None:
+    bound = expanded(lambda: endpoint(reads=1), "eks").inputs("api/identity")
+    assert bound["clusterName"] == "ml-prod"
+    assert bound["namespace"] == Ref("train/namespace", ("metadata", "name"))
+    assert bound["serviceAccount"] == "api"
+    assert bound["roleArn"] == Ref("api/role", ("arn",))
+    assert "identity" not in expanded(lambda: endpoint(reads=1)).names_of("api")
+
+
+def test_role_and_service_account_speak_of_the_same_pods(expanded: Any) -> None:
+    account = expanded(lambda: endpoint(reads=1)).inputs("api/service-account")
+    assert account["metadata"]["name"] == "api"
+    assert account["metadata"]["namespace"] == Ref("train/namespace", ("metadata", "name"))
+    assert account["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize(
+    ("reads", "says", "remedy"),
+    [
+        (lambda: ["data"], "reads.0 is a text, not a DataStore", "Give the object itself, not its name."),
+        (lambda: [TrainingCluster("c")], "TrainingCluster('c') holds no data", ""),
+        (lambda: Bucket("data"), "reads is Bucket('data'), not a list", "Write `reads=[…]`."),
+        (lambda: [Bucket("data").arn], "reads.0 is a Ref, not a DataStore", ""),
+    ],
+)
+def test_a_reference_of_the_wrong_kind_is_told_plainly(expanded: Any, reads: Any, says: str, remedy: str) -> None:
+    result = expanded(lambda: Endpoint("api", cluster=TrainingCluster("train"), reads=reads()))
+    assert len(result.diagnostics) == 1
+    assert says in result.diagnostics[0].summary
+    assert result.diagnostics[0].remedy == remedy
+
+
+def test_account_id_is_asked_for_once(expanded: Any) -> None:
+    class Twice(Bucket):
+        def expand(self, scope: Any) -> None:
+            assert account_id(scope) == account_id(scope)
+
+    assert expanded(lambda: Twice("b")).names_of("b") == {"account"}

@@ -1,0 +1,71 @@
+"""One project and one local target for all tests here: real moto, real Kubernetes, in a home that must stay empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlinfra.graph import Pool
+from mlinfra.local.target import LocalAccess, LocalTarget, stop_all
+from mlinfra.project import Project, cache_folder
+from mlinfra.providers.kubernetes.client import Cluster
+
+POOLS = (
+    Pool("cpu", instance_type="m6i.xlarge", cpu=4, memory=16, max=2, labels={"team": "recsys"}),
+    Pool(
+        "gpu",
+        instance_type="g5.xlarge",
+        cpu=3.92,
+        memory=14.5,
+        gpus=1,
+        pods=58,
+        max=1,
+        spot=True,
+        taints=(("nvidia.com/gpu", "present", "NoSchedule"),),
+    ),
+)
+
+
+@pytest.fixture(scope="session")
+def pools() -> tuple[Pool, ...]:
+    """What the stack declares: two plain nodes and a tainted one with a GPU."""
+    return POOLS
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home folder of a user who has nothing in it; tools come from the real one's cache."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLINFRA_CACHE", str(cache_folder()))
+        patch.setenv("HOME", str(folder))
+        for name in ("KUBECONFIG", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "AWS_PROFILE"):
+            patch.delenv(name, raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def project(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    project = Project(tmp_path_factory.mktemp("project"))
+    yield project
+    stop_all(project)
+
+
+@pytest.fixture(scope="session")
+def target(project: Project) -> Iterator[LocalTarget]:
+    target = LocalTarget(project, "staging")
+    yield target
+    target.reset()
+
+
+@pytest.fixture
+def access(target: LocalTarget, pools: tuple[Pool, ...]) -> LocalAccess:
+    """The target, up; whatever the test before did to it."""
+    return target.up(pools)
+
+
+@pytest.fixture
+def cluster(access: LocalAccess) -> Cluster:
+    return Cluster.from_kubeconfig(access.kubeconfig)
