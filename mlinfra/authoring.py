@@ -8,6 +8,8 @@ of ending the run: all mistakes of a blueprint are told together.
 from __future__ import annotations
 
 import inspect
+import os
+import re
 import sys
 import typing
 from abc import abstractmethod
@@ -40,7 +42,7 @@ else:
 """Several values, written as a list or a tuple."""
 
 _PACKAGE = str(Path(__file__).parent)
-_HIDDEN = (_PACKAGE, str(Path(inspect.getfile(BaseModel)).parent))
+_HIDDEN = (_PACKAGE + os.sep, str(Path(inspect.getfile(BaseModel)).parent) + os.sep)
 
 
 class Params(BaseModel):
@@ -82,12 +84,13 @@ class Component(BaseModel):
                 raise
             recording.problems += diagnostics_of(
                 error,
+                {"name": name, **fields},
+                type(self),
                 lambda _: source,
                 f"{type(self).__name__} {name!r}",
-                known=[key for key in type(self).model_fields if key != "name"],
                 component=name if isinstance(name, str) else None,
             )
-            _fill(self, {"name": name, **fields})
+            _fill(self, {**fields, "name": str(name)})
         self._source = source
         self._recording = recording
         if recording is not None:

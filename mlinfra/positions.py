@@ -10,8 +10,9 @@ import yaml
 
 from mlinfra.diagnostics import Diagnostic, Location, MlinfraError
 
-_LIMIT = 1_000_000  # characters; a stack file is values only, the largest sensible one is a few hundred lines
+_LIMIT = 200_000  # bytes; a stack file is values only, the largest sensible one is a few hundred lines
 _VALUES = 20_000
+_DEPTH = 50
 
 
 @dataclass(slots=True)
@@ -35,15 +36,14 @@ def read_yaml(path: Path, shown: str) -> tuple[Any, Positions]:
     Raises `MlinfraError` for what is not text, not YAML, too large, or names a key twice.
     """
     positions = Positions(shown)
+    if (size := path.stat().st_size) > _LIMIT:
+        raise _refused(shown, None, "is too large", f"It has {size:,} bytes; the most is {_LIMIT:,}.", "stack-size")
     try:
-        text = path.read_text(encoding="utf-8")
+        loader = _Loader(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise _refused(shown, None, "is not a text file", f"Byte {error.start} is not UTF-8.", "stack-binary") from None
-    if len(text) > _LIMIT:
-        raise _refused(
-            shown, None, "is too large", f"It has {len(text):,} characters; the most is {_LIMIT:,}.", "stack-size"
-        )
-    loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as error:
+        raise _refused(shown, None, "is not a text file", error.reason, "stack-binary") from None
     try:
         root = loader.get_single_node()
         if root is None:
@@ -54,18 +54,32 @@ def read_yaml(path: Path, shown: str) -> tuple[Any, Positions]:
         mark = error.problem_mark or error.context_mark
         detail = ". ".join(part for part in (error.problem, error.context) if part)
         raise _refused(shown, mark.line + 1 if mark else None, "is not valid YAML", detail, "stack-yaml") from None
-    except yaml.reader.ReaderError as error:
-        raise _refused(shown, None, "is not a text file", error.reason, "stack-binary") from None
-    except (ValueError, RecursionError) as error:
-        raise _refused(shown, None, "is not valid YAML", str(error), "stack-yaml") from None
+    except RecursionError:
+        raise _refused(shown, None, "is not valid YAML", _too_deep(), "stack-yaml") from None
     finally:
         loader.dispose()
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, with a place for every value that is not what its form or tag says, such as month 13."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            reason = f": {error}" if isinstance(error, ValueError) else ""
+            problem = f"a value that reads as {kind} is not a valid one{reason}. Put it in quotes if it is a text"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
 
 
 def _note(node: yaml.Node, path: tuple[str | int, ...], positions: Positions) -> None:
     positions.lines.setdefault(path, node.start_mark.line + 1)
     if len(positions.lines) > _VALUES:  # anchors within anchors: a short file that means billions of values
-        raise ValueError(f"it holds more than {_VALUES:,} values")
+        problem = f"it holds more than {_VALUES:,} values, anchors counted as often as they are used"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+    if len(path) > _DEPTH:
+        raise yaml.MarkedYAMLError(problem=_too_deep(), problem_mark=node.start_mark)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -78,6 +92,10 @@ def _note(node: yaml.Node, path: tuple[str | int, ...], positions: Positions) ->
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             _note(value, (*path, index), positions)
+
+
+def _too_deep() -> str:
+    return f"values stand within each other more than {_DEPTH} deep, or an anchor holds itself"
 
 
 def _refused(shown: str, line: int | None, summary: str, detail: str, code: str) -> MlinfraError:

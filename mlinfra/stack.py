@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Annotated, Any, Literal
 
@@ -199,11 +200,14 @@ def load_stack(project: Project, name: str) -> Stack:
                 code="stack-empty",
             )
         )
+    problems = Problems()
+    _check_plain(data, (), positions, problems)
+    problems.raise_errors()
     try:
         # JSON mode: strict about types, yet texts become enums, which YAML has no other way to write.
-        file = StackFile.model_validate_json(json.dumps(data, default=_not_json(positions)))
+        file = StackFile.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        raise MlinfraError(*diagnostics_of(error, positions.place, f"stack {name}")) from None
+        raise MlinfraError(*diagnostics_of(error, data, StackFile, positions.place, f"stack {name}")) from None
     return Stack(name, file, positions)
 
 
@@ -213,19 +217,39 @@ def stack_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mlinfra stack", **schema}
 
 
-def _not_json(positions: Positions) -> Any:
-    def refuse(value: object) -> Any:
-        raise MlinfraError(
-            Diagnostic(
-                f"a value of type {type(value).__name__} stands in {positions.file}: {value}",
-                detail="YAML reads an unquoted date as a date; a stack holds texts, numbers, booleans, lists, maps.",
-                remedy="Put the value in quotes.",
-                location=Location(positions.file),
-                code="stack-value",
-            )
-        )
+def _check_plain(value: object, path: tuple[str | int, ...], positions: Positions, problems: Problems) -> None:
+    """Note what YAML can write and JSON cannot: dates, infinities, binary, keys that are no texts."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    found = f"a key is a {type(key).__name__}: {key}"
+                    _not_plain(found, positions.place((*path, str(key))), problems)
+                _check_plain(item, (*path, str(key)), positions, problems)
+        case list():
+            for index, item in enumerate(value):
+                _check_plain(item, (*path, index), positions, problems)
+        case float() if not math.isfinite(value):
+            _not_plain(f"{_dotted(path)} is no finite number", positions.place(path), problems)
+        case None | bool() | int() | float() | str():
+            pass
+        case _:
+            _not_plain(f"{_dotted(path)} is a {type(value).__name__}: {value}", positions.place(path), problems)
 
-    return refuse
+
+def _not_plain(what: str, place: Location, problems: Problems) -> None:
+    problems.error(
+        f"{place.file}: {what}",
+        detail="A stack holds texts, numbers, booleans, lists and mappings. YAML reads an unquoted date as a date, and "
+        "an unquoted `yes`, `no`, `on` or `off` as a boolean.",
+        remedy="Put it in quotes.",
+        location=place,
+        code="stack-value",
+    )
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in path)
 
 
 def _unknown_stack(project: Project, name: str) -> MlinfraError:
@@ -234,7 +258,9 @@ def _unknown_stack(project: Project, name: str) -> MlinfraError:
     problems.error(
         f"there is no stack {name!r}",
         detail=f"Stacks are the files in {project.relative(project.stacks)}/: {', '.join(known) or 'none yet'}.",
-        remedy=f"Name one of them with --stack, or write stacks/{name}.yaml." if NAME.fullmatch(name) else "",
+        remedy=f"Name one of them with --stack, or write stacks/{name}.yaml."
+        if NAME.fullmatch(name)
+        else "A stack's name has lower-case letters, digits and hyphens, begins with a letter, and at most 32 of them.",
         code="stack-unknown",
     )
     return MlinfraError(*problems.found)

@@ -60,10 +60,14 @@ class Told:
 
 
 class EventReader:
-    """Reads the events of one engine process from a named pipe in a thread of its own."""
+    """Reads the events of one engine process from a named pipe in a thread of its own.
 
-    def __init__(self, pipe: Path, graph: Graph, emit: Emit, redactor: Redactor) -> None:
+    `plans` says that the run only plans: its steps are for the report, nothing is happening.
+    """
+
+    def __init__(self, pipe: Path, graph: Graph, emit: Emit, redactor: Redactor, *, plans: bool) -> None:
         self.told = Told()
+        self._plans = plans
         self._pipe, self._graph, self._emit, self._redactor = pipe, graph, emit, redactor
         self._started: dict[tuple[str, str], float] = {}
         self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
@@ -112,7 +116,7 @@ class EventReader:
     def _begun(self, event: Mapping[str, Any]) -> None:
         metadata = event["metadata"]
         self._started[metadata["urn"], metadata["op"]] = time.monotonic()
-        if not event.get("planning") and (step := self._step(metadata, State.STARTED)):
+        if not self._plans and (step := self._step(metadata, State.STARTED)):
             self._emit(step)
 
     def _done(self, event: Mapping[str, Any]) -> None:
@@ -131,7 +135,8 @@ class EventReader:
         ):
             self.told.steps.append(step)
         self._guard(metadata, step)
-        self._emit(step)
+        if not self._plans:
+            self._emit(step)
 
     def _guard(self, metadata: Mapping[str, Any], step: Step) -> None:
         removes = metadata["op"] in ("delete", "replace", "delete-replaced")

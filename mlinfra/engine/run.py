@@ -71,7 +71,8 @@ def run_engine(
     redactor = redactor or Redactor()
     begun = time.monotonic()
     host = LanguageHost(program, packages or [], redactor)
-    reader = EventReader(session.folder / f"events-{session.stack}", program.graph, emit, redactor)
+    pipe = session.folder / f"events-{session.stack}"
+    reader = EventReader(pipe, program.graph, emit, redactor, plans=verb is Verb.PREVIEW)
     arguments = [str(verb), "--stack", session.stack, *_FLAGS[verb], "--parallel", str(PARALLEL)]
     if refresh:
         arguments += ["--refresh", "--run-program"]
@@ -87,7 +88,7 @@ def run_engine(
             "--non-interactive",
             "--color=never",
             "--suppress-progress",
-            f"--event-log={session.folder / f'events-{session.stack}'}",
+            f"--event-log={pipe}",
         ]
         try:
             ended = run_pulumi(session.binary, arguments, session.folder, session.environment(), told_of_interrupt)

@@ -102,6 +102,14 @@ class Session:
         ended = self.run("stack", "export", "--stack", self.stack)
         return dict(json.loads(ended.output).get("deployment") or {}) if ended.succeeded else {}
 
+    def resources(self) -> list[dict[str, Any]]:
+        """The real resources in the state: no components, no provider instances."""
+        return [
+            item
+            for item in self.export().get("resources") or []
+            if item.get("custom") and not item["type"].startswith("pulumi:providers:")
+        ]
+
     def _exists(self) -> bool:
         return self.backend.local and self._state_file().exists()
 

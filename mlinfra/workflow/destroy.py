@@ -23,7 +23,7 @@ def destroy(request: Request, confirm: Confirm, *, force: bool = False) -> Repor
     have the stack's name. Raises `MlinfraError` for the refusal, before anything is deleted.
     """
     with opened(request, "destroy") as run:
-        resources = _resources(run)
+        resources = run.landed.session.resources()
         protected = sorted(_name(item) for item in resources if item.get("protect"))
         guarded = bool(protected) or (run.compiled.environment.tier.protected and not request.rehearse)
         if guarded and resources and not force:
@@ -37,16 +37,6 @@ def destroy(request: Request, confirm: Confirm, *, force: bool = False) -> Repor
         if outcome.succeeded:
             _clear_local(request, run)
         return run.finish(outcome, "destroy")
-
-
-def _resources(run: Run) -> list[Mapping[str, Any]]:
-    """The real resources in the state: no components, no provider instances."""
-    state = run.landed.session.export()
-    return [
-        item
-        for item in state.get("resources") or []
-        if item.get("custom") and not item["type"].startswith("pulumi:providers:")
-    ]
 
 
 def _name(resource: Mapping[str, Any]) -> str:

@@ -66,9 +66,9 @@ def land(request: Request, compiled: Compiled) -> Iterator[Landed]:
             attached, inputs = _land_on_cluster(request.project, target, stack)
         else:
             inputs = {AWS: {"allowedAccountIds": [target.account]}}
-        lost = _lost(request, identity)
         session = _session(request, compiled, attached, cloud=isinstance(target, AwsTarget))
         session.open()
+        lost = _lost(request, identity) if identity and session.resources() else ()
         packages = [_plugin(package, versions[package]) for package in sorted(used - set(attached))]
         yield Landed(session, Program(compiled.graph, inputs, versions), packages, lost, identity)
 

@@ -1,7 +1,5 @@
 """S3 buckets. Their settings are resource types of their own: `s3_settings`."""
 
-
-
 from __future__ import annotations
 
 import re
