@@ -21,11 +21,20 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PrivateAttr,
+    ValidationError,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from mlinfra.diagnostics import Diagnostic, Location, MlinfraError
 from mlinfra.environment import Environment
-from mlinfra.graph import Ref, Value
+from mlinfra.graph import Ref, Value, to_json
 from mlinfra.validation import diagnostics_of
 
 if TYPE_CHECKING:
@@ -33,6 +42,8 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
 """Identity of a component: lower-case letters, digits and hyphens, at most 30, so that physical names stay readable."""
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 T = TypeVar("T")
 if TYPE_CHECKING:
@@ -48,7 +59,9 @@ _HIDDEN = (_PACKAGE + os.sep, str(Path(inspect.getfile(BaseModel)).parent) + os.
 class Params(BaseModel):
     """Base of a blueprint's parameters: strict, no unknown field, frozen."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Component(BaseModel):
@@ -59,7 +72,12 @@ class Component(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        use_attribute_docstrings=True,
     )
 
     holds_data: ClassVar[bool] = False
@@ -95,6 +113,15 @@ class Component(BaseModel):
         self._recording = recording
         if recording is not None:
             recording.components.append(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As a field's type, a component is the object itself, never a dict from which one could be made."""
+        schema = handler(source)
+        if not cls.__dict__.get("__pydantic_complete__"):
+            return schema  # the class itself is being made
+        instance = core_schema.is_instance_schema(cls)
+        return core_schema.json_or_python_schema(json_schema=schema, python_schema=instance)
 
     @property
     def identity(self) -> str:
@@ -206,6 +233,11 @@ class Blueprint:
                 raise TypeError(f"argument {position} of Blueprint is a {type(component).__name__}, not a component")
         self.components = components
         self.outputs: dict[str, Value] = dict(outputs or {})
+        for key, value in self.outputs.items():
+            try:
+                to_json(value)
+            except TypeError as error:
+                raise TypeError(f"output {key!r}: {error}; give one of the component's outputs, or a value") from None
 
     def reached(self) -> list[Component]:
         """Every component that is part of the blueprint, each after those it refers to."""
@@ -256,9 +288,24 @@ def blueprint(name: str, *, version: str) -> Callable[[Body[P]], BlueprintFuncti
     def declare(body: Body[P]) -> BlueprintFunction[P]:
         code = body.__code__
         source = Location(code.co_filename, code.co_firstlineno)
+        _check_version(name, version, source)
         return BlueprintFunction(name, version, _params_of(name, body, source), body, source)
 
     return declare
+
+
+def _check_version(name: str, version: str, source: Location) -> None:
+    if _VERSION.fullmatch(version):
+        return
+    raise MlinfraError(
+        Diagnostic(
+            f"blueprint {name!r} has the version {version!r}, which is not of the form major.minor.patch",
+            detail="Stacks name it, and it becomes a label of what is made.",
+            remedy='Write a version such as "1.0.0".',
+            location=source,
+            code="blueprint-version-form",
+        )
+    )
 
 
 def _params_of(name: str, body: Body[P], source: Location) -> type[P]:

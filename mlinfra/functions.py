@@ -95,11 +95,16 @@ class MissingOutputError(LookupError):
         self.node, self.path = node, path
 
 
+class UnusableValueError(ValueError):
+    """A value of which no text can be made, or that a function cannot take. The message holds no value."""
+
+
 def resolve(value: Value, outputs: Mapping[str, Any]) -> Any:
     """`value` with every reference replaced by what `outputs` holds for its node.
 
     `outputs` maps node names to their outputs, in which `UNKNOWN` and `Secret` may stand at any depth. Raises
-    `MissingOutputError` for an output that is known not to be there.
+    `MissingOutputError` for an output that is known not to be there, `UnusableValueError` for one that is there but
+    cannot be put to its use.
     """
     match value:
         case Mapping():
@@ -113,7 +118,7 @@ def resolve(value: Value, outputs: Mapping[str, Any]) -> Any:
         case Document(inner):
             return _apply(lambda item: json.dumps(item, sort_keys=True), [resolve(inner, outputs)])
         case Call(name, arguments):
-            return _apply(FUNCTIONS[name], [resolve(item, outputs) for item in arguments])
+            return _apply(_careful(name), [resolve(item, outputs) for item in arguments])
         case Secret(inner):
             resolved = resolve(inner, outputs)
             return resolved if isinstance(resolved, Secret) else Secret(resolved)
@@ -157,6 +162,8 @@ def _output(node: str, path: Path, found: Any) -> Any:
         if found is UNKNOWN:
             break
         try:
+            if isinstance(found, str):  # Python would give a character
+                raise KeyError(part)
             found = found[part]
         except (KeyError, IndexError, TypeError):
             raise MissingOutputError(node, path[: position + 1]) from None
@@ -170,7 +177,23 @@ def _apply(body: Callable[..., Any], arguments: list[Any]) -> Any:
     return Secret(result) if secret else result
 
 
+def _careful(name: str) -> Callable[..., Any]:
+    """A function that says of itself which one it is when it fails."""
+    body = FUNCTIONS[name]
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return body(*arguments)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UnusableValueError(f"{name} cannot take what it is given ({type(error).__name__})") from None
+
+    return call
+
+
 def _text(value: Any) -> str:
+    if value is None or isinstance(value, Mapping | list):
+        kind = "nothing" if value is None else "an object" if isinstance(value, Mapping) else "a list"
+        raise UnusableValueError(f"{kind} stands where a part of a text is wanted")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():

@@ -166,7 +166,7 @@ class Graph:
     """Every node of one stack, its outputs, the machines it declares, and where each component was written.
 
     `sources` maps a component's name to the place in the blueprint that declares it. It serves diagnostics and is no
-    part of what the graph means: `to_json(sources=False)` and `digest` leave it out.
+    part of what the graph means: `to_json(sources=False)` leaves it out.
     """
 
     blueprint: str

@@ -23,6 +23,8 @@ def dns_label(*parts: str, limit: int = 63) -> str:
     if len(text) <= limit:
         return text
     mark = short_hash(*parts)
+    if limit <= len(mark) + 1:
+        return mark[:limit]
     return f"{text[: limit - len(mark) - 1].rstrip('-')}-{mark}"
 
 

@@ -65,7 +65,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+            return super().construct_object(node, deep)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             kind = node.tag.rpartition(":")[2]
             reason = f": {error}" if isinstance(error, ValueError) else ""

@@ -52,7 +52,17 @@ def find_project(start: Path | None = None) -> Project:
     `MLINFRA_PROJECT` names one outright. Raises `MlinfraError` where there is none.
     """
     if named := os.environ.get("MLINFRA_PROJECT"):
-        return Project(Path(named).resolve())
+        root = Path(named).expanduser().resolve()
+        if all((root / mark).is_dir() for mark in MARKS):
+            return Project(root)
+        raise MlinfraError(
+            Diagnostic(
+                f"{root}, which MLINFRA_PROJECT names, is not an mlinfra project",
+                detail="A project is a folder that holds stacks/ and blueprints/.",
+                remedy="Correct MLINFRA_PROJECT, or take it out of the environment.",
+                code="project-not-found",
+            )
+        )
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if all((folder / mark).is_dir() for mark in MARKS):

@@ -9,11 +9,15 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from mlinfra.diagnostics import Diagnostic, Location
 
 Path = tuple[str | int, ...]
 Place = Callable[[Path], Location | None]
+
+_WANTS_OBJECT = ("model_type", "model_class_type", "is_instance_of")
+_WORDS = {"str": "a text", "int": "a number", "float": "a number", "bool": "a boolean", "NoneType": "nothing"}
 
 
 def diagnostics_of(
@@ -27,17 +31,17 @@ def diagnostics_of(
 ) -> list[Diagnostic]:
     """One diagnostic for each problem in `error`, which validating `data` as `model` came to.
 
-    `place` maps a path to where it stands; `subject` names what is being checked. Values are never told, as a field
-    may be a secret; a field's own description is told as the detail.
+    `place` maps a path to where it stands; `subject` names what is being checked. Values are not told here, as a field
+    may be a secret; what a field is for is told as the detail.
     """
     found = []
-    for item in error.errors(include_url=False, include_context=False):
+    for item in error.errors(include_url=False):
         path = _path_in(data, item["loc"], is_missing=item["type"] == "missing")
         fields = _fields_at(model, path)
         field = fields.get(str(path[-1])) if path else None
         found.append(
             Diagnostic(
-                f"{subject}: {_summary(item['type'], path, item['msg'])}",
+                f"{subject}: {_summary(item, path)}",
                 detail=(field.description or "") if field else "",
                 remedy=_remedy(item["type"], path, item["input"], _names(fields)),
                 location=place(path),
@@ -58,14 +62,17 @@ def _path_in(data: object, location: Iterable[str | int], *, is_missing: bool) -
     path: list[str | int] = []
     parts = list(location)
     for position, part in enumerate(parts):
-        if isinstance(data, Mapping) and part in data:
-            data = data[part]
-        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
-            data = data[part]
+        there = part in data if isinstance(data, Mapping) else isinstance(part, int) and part < _length(data)
+        if there:
+            data = data[part]  # type: ignore[index]
         elif not (is_missing and position == len(parts) - 1):
             continue
         path.append(part)
     return tuple(path)
+
+
+def _length(data: object) -> int:
+    return len(data) if isinstance(data, list | tuple) else 0
 
 
 def _fields_at(model: type[BaseModel], path: Path) -> dict[str, FieldInfo]:
@@ -92,15 +99,34 @@ def _names(fields: Mapping[str, FieldInfo]) -> list[str]:
     return sorted(name for name, field in fields.items() if field.kw_only is not False)
 
 
-def _summary(kind: str, path: Path, message: str) -> str:
+def _summary(item: ErrorDetails, path: Path) -> str:
     name = ".".join(str(part) for part in path)
+    kind, message = item["type"], item["msg"]
     if kind == "extra_forbidden":
         return f"there is no field {name!r}"
     if kind == "missing":
         return f"{name} is missing"
-    text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").removeprefix("Input ")
-    text = f"{text[:1].lower()}{text[1:]}"
+    if kind in _WANTS_OBJECT and not isinstance(item["input"], Mapping):
+        context = item.get("ctx", {})
+        wanted = context.get("class_name") or context.get("class")
+        return f"{name or 'it'} is {_described(item['input'])}, not a {wanted}"
+    if kind == "tuple_type":
+        return f"{name} is {_described(item['input'])}, not a list"
+    if kind in ("value_error", "assertion_error"):  # a check of our own: its words as they are
+        text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    else:
+        text = message.removeprefix("Input ")
+        text = f"{text[:1].lower()}{text[1:]}"
     return f"{name}: {text}" if name else text
+
+
+def _described(value: object) -> str:
+    """What a value is, without what it holds, which may be secret."""
+    name = getattr(value, "name", None)
+    if isinstance(value, BaseModel) and isinstance(name, str):
+        return f"{type(value).__name__}({name!r})"
+    kind = type(value).__name__
+    return _WORDS.get(kind, f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}")
 
 
 def _remedy(kind: str, path: Path, value: object, known: list[str]) -> str:
@@ -111,6 +137,8 @@ def _remedy(kind: str, path: Path, value: object, known: list[str]) -> str:
         return f"The fields are {', '.join(known)}." if known else "Remove it, or correct its name."
     if kind == "string_type" and isinstance(value, bool | int | float):
         return "Put it in quotes."
-    if kind == "is_instance_of" and isinstance(value, str):
+    if kind in _WANTS_OBJECT and isinstance(value, str):
         return "Give the component itself, the variable that holds it, and not its name."
+    if kind == "tuple_type" and isinstance(value, BaseModel):
+        return f"Write `{path[-1]}=[…]`."
     return ""

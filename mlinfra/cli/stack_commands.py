@@ -106,7 +106,7 @@ def up(
             view.message("Nothing was changed.", changed=False)
             raise typer.Exit(1)
         flag = " --rehearse" if rehearse else f" --target {target}" if target else ""
-        _end(view, report, _after_up(stack, flag, report))
+        _end(view, report, _after_up(stack, flag, report) if report.changes else [])
 
 
 def refresh(

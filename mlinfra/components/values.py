@@ -89,7 +89,9 @@ class Receiver(_Text):
 class Structure(BaseModel):
     """Base of values with several fields: no unknown field, no type guessed, frozen."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Autoscale(Structure):

@@ -21,6 +21,7 @@ import orjson
 from mlinfra.engine.redaction import Redactor
 from mlinfra.graph import Graph
 from mlinfra.report import Emit, Operation, PropertyChange, State, Step
+from mlinfra.wire.values import parse_property_path
 
 _OPERATIONS = {
     "same": Operation.SAME,
@@ -70,6 +71,7 @@ class EventReader:
         self._plans = plans
         self._pipe, self._graph, self._emit, self._redactor = pipe, graph, emit, redactor
         self._started: dict[tuple[str, str], float] = {}
+        self._trouble: Exception | None = None
         self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "resourcePreEvent": self._begun,
             "resOutputsEvent": self._done,
@@ -85,11 +87,13 @@ class EventReader:
         self._thread.start()
 
     def close(self) -> Told:
-        """Read what is left after the engine has gone, and say what was told."""
+        """Read what is left after the engine has gone, and say what was told; raises what `emit` failed with."""
         os.write(self._handle, b"\n\x00\n")
         self._thread.join()
         os.close(self._handle)
         self._pipe.unlink(missing_ok=True)
+        if self._trouble is not None:
+            raise self._trouble
         return self.told
 
     def _read(self) -> None:
@@ -109,7 +113,10 @@ class EventReader:
             return  # the torn last line of an engine that was killed
         for kind, handle in self._handlers.items():
             if kind in event:
-                handle(event[kind])
+                try:
+                    handle(event[kind])
+                except Exception as error:  # a pipe that nobody reads any more would stop the engine for good
+                    self._trouble = self._trouble or error
 
     # ------------------------------------------------------------------------------------ steps
 
@@ -205,16 +212,13 @@ class EventReader:
         self.told.complete = True
 
 
-_PART = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]')
-
-
 def _at(value: Any, path: str) -> Any:
     """The value at a property path in the engine's notation, None where there is none."""
-    for name, index, quoted in _PART.findall(path):
+    for part in parse_property_path(path):
         if isinstance(value, Mapping):
-            value = value.get(name or quoted.replace('\\"', '"') or index)
-        elif isinstance(value, list) and index and int(index) < len(value):
-            value = value[int(index)]
+            value = value.get(str(part))
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
         else:
             return None
     return value

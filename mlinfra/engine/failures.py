@@ -15,7 +15,8 @@ _BOILERPLATE = re.compile(
 )
 _PREFIX = re.compile(
     r"^(?:\s*\*\s*)?(?:error: )?(?:(?:creating|updating|deleting|reading|sdk-v\d[^:]*) urn:pulumi:\S+:\s*)?"
-    r"(?:rpc error: code = \w+ desc = )?",
+    r"(?:rpc error: code = \w+ desc = )?"
+    r"(?:\S+ resource '[^']*' has a problem: )?",
 )
 
 REMEDIES: tuple[tuple[str, str, str], ...] = (
@@ -53,7 +54,8 @@ REMEDIES: tuple[tuple[str, str, str], ...] = (
 
 def diagnose(told: Told, output: str, ended: Ended, graph: Graph, stack: str) -> list[Diagnostic]:
     """The diagnostics of one run; none when it went well."""
-    found = [_of_message(severity, node, text, graph) for severity, node, text in told.messages if severity != "info"]
+    # "info#err" is what a plugin writes to its stderr: sdk/go/common/resource/plugin/plugin.go of pulumi/pulumi.
+    found = [_of_message(kind, node, text, graph) for kind, node, text in told.messages if kind in ("warning", "error")]
     diagnostics = _distinct([item for item in found if item is not None])
     if ended.interrupted:
         return [*diagnostics, _interrupted(stack)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ class Redactor:
     def __init__(self) -> None:
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        self._lock = threading.Lock()  # secrets are learnt while another thread reads what the engine tells
 
     def learn(self, value: Any) -> None:
         """Note every secret in a resolved value."""
@@ -48,17 +50,20 @@ class Redactor:
                 for item in value:
                     self._note(item)
             case str() if len(value) >= _SHORTEST and value not in self._secrets:
-                self._secrets |= {value, json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode()}
-                self._pattern = None
+                with self._lock:
+                    self._secrets |= _forms(value)
+                    self._pattern = None
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        if not self._secrets:
-            return text
-        if self._pattern is None:
-            longest_first = sorted(self._secrets, key=len, reverse=True)
-            self._pattern = re.compile("|".join(re.escape(secret) for secret in longest_first))
-        return self._pattern.sub(REDACTED, text)
+        with self._lock:
+            if not self._secrets:
+                return text
+            if self._pattern is None:
+                longest_first = sorted(self._secrets, key=len, reverse=True)
+                self._pattern = re.compile("|".join(re.escape(secret) for secret in longest_first))
+            pattern = self._pattern
+        return pattern.sub(REDACTED, text)
 
     def data(self, value: Any) -> Any:
         """JSON data without secrets: known texts, and whatever carries the engine's mark of a secret."""
@@ -73,3 +78,12 @@ class Redactor:
                 return [self.data(item) for item in value]
             case _:
                 return value
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as it may stand in a text: as it is, within JSON (Python's, and Go's that escapes `<>&`), as base64."""
+    as_json = json.dumps(secret, ensure_ascii=False)[1:-1]
+    as_go_json = as_json
+    for character in "<>&\u2028\u2029":
+        as_go_json = as_go_json.replace(character, f"\\u{ord(character):04x}")
+    return {secret, json.dumps(secret)[1:-1], as_json, as_go_json, base64.b64encode(secret.encode()).decode()}

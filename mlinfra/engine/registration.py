@@ -15,8 +15,8 @@ import grpc
 
 from mlinfra.diagnostics import Diagnostic, Problems
 from mlinfra.engine.redaction import Redactor
-from mlinfra.functions import UNKNOWN, MissingOutputError, Unknown, holds, resolve
-from mlinfra.graph import Graph, Kind, Node, references
+from mlinfra.functions import UNKNOWN, MissingOutputError, Unknown, UnusableValueError, holds, resolve
+from mlinfra.graph import Graph, Kind, Node, Secret, references
 from mlinfra.wire.protocol import alias_pb2, resource_pb2, resource_pb2_grpc
 from mlinfra.wire.values import UNKNOWN_TEXT, decode, encode
 
@@ -107,6 +107,9 @@ class Registration:
         except MissingOutputError as error:
             self._missing(node, error)
             return 0
+        except UnusableValueError as error:
+            self._problem(node, f"{node.name} needs a value that cannot be made: {error}", "unusable-value")
+            return 0
         self.redactor.learn(resolved)
         if node.kind is Kind.LOOKUP:
             return self._look_up(node, resolved)
@@ -131,7 +134,7 @@ class Registration:
         known = bool(reply.id) and reply.id != UNKNOWN_TEXT
         outputs["id"] = reply.id if known else UNKNOWN
         outputs["urn"] = reply.urn
-        found = Outputs(outputs) if not known else outputs
+        found = outputs if known else _to_come(outputs)
         return Registered(reply.urn, reply.id, found, frozenset({reply.urn}))
 
     # ------------------------------------------------------------------------------------ requests
@@ -228,6 +231,8 @@ class Registration:
                 self.stack_outputs[name] = resolve(value, self.outputs)
             except MissingOutputError as error:
                 self.problems.error(f"output {name!r}: {error}", resource=error.node, code="missing-output")
+            except UnusableValueError as error:
+                self.problems.error(f"output {name!r}: {error}", code="unusable-value")
             except KeyError:
                 continue  # the node was not registered: its own problem is told already
         for call in pending:
@@ -268,6 +273,19 @@ class Outputs(dict[str, Any]):
     def __missing__(self, key: str) -> Unknown:
         """Known once the node is made."""
         return UNKNOWN
+
+
+def _to_come(value: Any) -> Any:
+    """Outputs of a node that does not exist yet, objects within them too: `metadata.uid` of a Kubernetes object."""
+    match value:
+        case Mapping():
+            return Outputs({key: _to_come(item) for key, item in value.items()})
+        case list():
+            return [_to_come(item) for item in value]
+        case Secret(inner):
+            return Secret(_to_come(inner))
+        case _:
+            return value
 
 
 def package_of(node: Node) -> str:

@@ -21,7 +21,7 @@ import yaml
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.local import ports
-from mlinfra.local.processes import command_line, kill
+from mlinfra.local.processes import command_line, kill, started_from
 from mlinfra.providers.kubernetes import kubeconfig
 from mlinfra.tools.lock import lock
 
@@ -93,7 +93,7 @@ class KwokCluster:
                 return info
             if self.exists():
                 self._tell("starting")
-                if info := self._start():
+                if info := self._start() or self._restart():
                     return info
                 self._give_up()
             return self._create()
@@ -132,10 +132,15 @@ class KwokCluster:
             "kubeSchedulerBinary": str(tools["kube-scheduler"]),
             "kwokControllerBinary": str(tools["kwok"]),
         } | dict(zip(_PORTS, ports.choose(len(_PORTS)), strict=True))
+        # One of each is all there will be: after a stop, a new one would wait 15 s for the lease of the old one to end.
+        alone = [{"key": "leader-elect", "value": "false"}]
         config = {
             "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
             "kind": "KwokctlConfiguration",
             "options": options,
+            "componentsPatches": [
+                {"name": name, "extraArgs": alone} for name in ("kube-controller-manager", "kube-scheduler")
+            ],
         }
         path = self._folder / f"{self.name}.yaml"
         path.write_text(yaml.safe_dump(config))
@@ -152,6 +157,11 @@ class KwokCluster:
         self._move_from_taken_ports()
         self._kwokctl("start")
         return self._wait()
+
+    def _restart(self) -> ClusterInfo | None:
+        """Start all components again, those too that run and do not answer."""
+        self._kill()
+        return self._start()
 
     def _wait(self) -> ClusterInfo | None:
         """Wait until the cluster is ready. A component that gave up while another came up is started again."""
@@ -207,8 +217,9 @@ class KwokCluster:
                 self._pid_file(component).unlink(missing_ok=True)
 
     def _kill(self) -> None:
-        # Without asking first: etcd is made to survive it, and the others keep nothing.
-        kill(pid for pid in self.processes().values() if pid)
+        # By the path of their programs: kwokctl, when it is interrupted, leaves some without a record. And without
+        # asking first: etcd is made to survive it, and the others keep nothing.
+        kill(started_from(self._home / "bin"))
         self._forget_dead()
 
     def _remove(self) -> None:

@@ -21,7 +21,8 @@ POOL: Final = "mlinfra.dev/pool"
 """The label that marks a node as ours and names its pool."""
 DIGEST: Final = "mlinfra.dev/node-digest"
 _SYSTEM: Final = "node.kubernetes.io/"
-"""Labels and taints that Kubernetes' own controllers set:
+_BETA: Final = "beta.kubernetes.io/"
+"""Taints, and labels, that Kubernetes' own controllers set:
 https://kubernetes.io/docs/reference/labels-annotations-taints/"""
 _THREADS: Final = 16
 _READY_SECONDS: Final = 20.0
@@ -130,7 +131,8 @@ def _change(cluster: Cluster, live: Object, node: Object) -> None:
     path = f"/api/v1/nodes/{node['metadata']['name']}"
     resources = {**dict.fromkeys(live["status"].get("capacity", {})), **node["status"]["capacity"]}
     status = {"status": {"capacity": resources, "allocatable": resources}}
-    labels = {**dict.fromkeys(live["metadata"]["labels"]), **node["metadata"]["labels"]}
+    there = [key for key in live["metadata"]["labels"] if not key.startswith(_BETA)]
+    labels = {**dict.fromkeys(there), **node["metadata"]["labels"]}
     system = [taint for taint in live["spec"].get("taints", []) if taint["key"].startswith(_SYSTEM)]
     main = {
         "metadata": {"labels": labels, "annotations": node["metadata"]["annotations"]},

@@ -24,10 +24,12 @@ def identity(pid: int) -> str | None:
         try:
             # Fields after the name, which is in brackets and may hold anything: state is 3, start time 22 (proc(5)).
             fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+            # The first thread of a process can have ended while others still hold its ports.
+            ended = fields[0] in "ZX" and len(list((_PROC / str(pid) / "task").iterdir())) <= 1
             boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
         except OSError:
             return None
-        return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
+        return None if ended else f"{boot}/{fields[19]}"
     return _ask_ps(pid, "lstart=")
 
 
@@ -39,6 +41,16 @@ def command_line(pid: int) -> str:
         except OSError:
             return ""
     return _ask_ps(pid, "command=") or ""
+
+
+def started_from(folder: Path) -> list[int]:
+    """The numbers of all processes whose program was called by a path in a folder."""
+    start = f"{folder}/"
+    if _PROC.joinpath("self").exists():
+        numbers = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
+        return [pid for pid in numbers if command_line(pid).startswith(start)]
+    rows = [row.strip().partition(" ") for row in _run_ps("-axo", "pid=,command=").splitlines()]
+    return [int(pid) for pid, _, command in rows if command.strip().startswith(start)]
 
 
 def kill(pids: Iterable[int], *, gently: bool = False, patience: float = 5.0) -> None:
@@ -65,7 +77,9 @@ def _reap(pid: int) -> None:
 
 
 def _ask_ps(pid: int, field: str) -> str | None:
-    answer = subprocess.run(  # noqa: S603
-        ["/bin/ps", "-o", field, "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return answer.stdout.strip() or None
+    return _run_ps("-o", field, "-p", str(pid)).strip() or None
+
+
+def _run_ps(*arguments: str) -> str:
+    """Where there is no /proc (macOS), `ps` tells."""
+    return subprocess.run(["/bin/ps", *arguments], capture_output=True, text=True, check=False).stdout  # noqa: S603

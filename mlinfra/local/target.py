@@ -7,6 +7,7 @@ on disk: `LocalAccess` names both, and another name means that what was there is
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -16,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mlinfra.diagnostics import Diagnostic, Severity
+from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.graph import Pool
 from mlinfra.local import nodes
 from mlinfra.local.accounts import SECRET_KEY, access_key, account_for
@@ -109,7 +110,7 @@ class LocalTarget:
         self._one_at_a_time = threading.Lock()
         self._told: set[str] = set()
         self._cluster = KwokCluster(
-            project.folder("local", "kubernetes"),
+            project.folder("local", "kubernetes").resolve(),  # processes are known by their programs' paths
             stack,
             lambda: ensure(TOOLS, emit),
             self._teller(KUBERNETES),
@@ -154,7 +155,10 @@ class LocalTarget:
     def status(self) -> LocalStatus:
         """How the target is. Starts nothing."""
         account = account_for(self._folder, self._stack)
-        server = self._moto.running()
+        server, world = self._moto.running(), ""
+        if server:
+            with contextlib.suppress(MlinfraError):  # it runs and does not answer: `up` will replace it
+                world = self._moto.world(server, account)
         processes = self._cluster.processes()
         info = self._cluster.info()
         if info:
@@ -166,9 +170,9 @@ class LocalTarget:
         return LocalStatus(
             stack=self._stack,
             account=account,
-            moto_running=server is not None,
+            moto_running=bool(world),
             aws_endpoint=server.endpoint if server else "",
-            moto_instance=self._moto.world(server, account) if server else "",
+            moto_instance=world,
             cluster=state,
             kubernetes_server=info.server if info else "",
             kubeconfig=str(self._cluster.kubeconfig) if self._cluster.exists() else "",

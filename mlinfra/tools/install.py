@@ -20,7 +20,7 @@ from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.report import Emit, State, Task, silent
 from mlinfra.tools.build import build
 from mlinfra.tools.download import Downloader, UnavailableError
-from mlinfra.tools.find import cached_path, find, tools_folder
+from mlinfra.tools.find import ask_version, cached_path, find, tools_folder
 from mlinfra.tools.go import Go, NoGoError, find_go, go_folder
 from mlinfra.tools.lock import lock
 from mlinfra.tools.process import CommandError
@@ -122,6 +122,7 @@ class _Installation:
         self._tell(name, State.STARTED, release.url)
         try:
             downloader.fetch(release, cached_path(tool), progress)
+            _check_runs(tool)
         except UnavailableError as error:
             self._note(tool, f"official release: {error}")
             self._tell(name, State.FAILED, str(error))
@@ -175,7 +176,9 @@ class _Installation:
 
         try:
             build(go, module, tools, [cached_path(tool) for tool in tools], progress)
-        except CommandError as error:
+            for tool in tools:
+                _check_runs(tool)
+        except (CommandError, UnavailableError) as error:
             self._tell(name, State.FAILED)
             for tool in tools:
                 self._note(tool, f"built from source with {go.version}: {error}")
@@ -185,6 +188,16 @@ class _Installation:
     def _nowhere(self, tools: list[Tool]) -> MlinfraError:
         """The error for tools that no source had, each with all that was tried."""
         return MlinfraError(*(_nowhere(tool, self._tried.get(tool.name, [])) for tool in tools))
+
+
+def _check_runs(tool: Tool) -> None:
+    """Make sure that what was put into the cache runs on this machine and is what it should be; remove it if not."""
+    path = cached_path(tool)
+    version = ask_version(tool, path)
+    if version is None or not tool.fits(version):
+        path.unlink()
+        told = "does not run on this machine" if version is None else f"says that it is {version}"
+        raise UnavailableError(f"{tool.name} was installed and {told}")
 
 
 def _nowhere(tool: Tool, tried: list[str]) -> Diagnostic:

@@ -22,8 +22,8 @@ class JsonView:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
 
-    def _write(self, kind: str, **fields: Any) -> None:
-        record = {"format": FORMAT, "type": kind, **fields}
+    def _write(self, kind: str, /, **fields: Any) -> None:
+        record = {"format": FORMAT, **fields, "type": kind}
         self._stream.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
         self._stream.flush()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,13 +18,15 @@ from mlinfra.report import Event, Fact, Note, Operation, Report, State, Step
 from mlinfra.views.progress import Progress
 from mlinfra.views.words import DONE, SIGNS, counted, duration, short_type, value
 
+_FILE_WIDTH = 400
+
 
 class PersonView:
     """Progress and problems on stderr, results on stdout; colours only where the stream is a terminal."""
 
     def __init__(self, out: Console | None = None, err: Console | None = None) -> None:
-        self.out = out or Console(highlight=False, soft_wrap=True)
-        self.err = err or Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = out or _console(sys.stdout)
+        self.err = err or _console(sys.stderr)
         self._progress = Progress(self.err)
         self._told: set[Diagnostic] = set()
 
@@ -170,6 +173,13 @@ class PersonView:
     def close(self) -> None:
         """Take the progress lines away."""
         self._progress.stop()
+
+
+def _console(stream: TextIO) -> Console:
+    """A console that fits its lines to a terminal, and leaves them whole in a file or a pipe."""
+    width = None if stream.isatty() else _FILE_WIDTH
+    # Without emoji: an ARN such as `arn:aws:x:key:y` holds what rich takes for the name of one.
+    return Console(file=stream, highlight=False, soft_wrap=True, width=width, emoji=False)
 
 
 def _step_line(step: Step, word: str) -> str:

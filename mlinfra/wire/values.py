@@ -6,6 +6,8 @@ without a fraction comes back as an int.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -48,7 +50,7 @@ def _put(target: StructValue, value: Any) -> None:
     elif isinstance(value, bool):
         target.bool_value = value
     elif isinstance(value, (int, float)):
-        target.number_value = value
+        target.number_value = _exact(value)
     elif isinstance(value, Mapping):
         target.struct_value.SetInParent()
         for key, item in value.items():
@@ -64,6 +66,17 @@ def _put(target: StructValue, value: Any) -> None:
         target.string_value = UNKNOWN_TEXT
     else:
         raise UnsupportedValueError(f"a {type(value).__name__} cannot be sent to the engine")
+
+
+def _exact(number: float) -> float:
+    """A number as a double; raises `UnsupportedValueError` for an integer that would become another one."""
+    try:
+        double = float(number)
+    except OverflowError:
+        double = math.inf
+    if isinstance(number, int) and double != number:
+        raise UnsupportedValueError(f"{number} has more digits than the engine's numbers hold; write it as a text")
+    return double
 
 
 def _take(value: StructValue) -> Any:
@@ -109,7 +122,10 @@ def differences(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, Any
 
 
 def property_path(path: Path) -> str:
-    """A path in the engine's notation: `spec.ports[0]["a.b"]`."""
+    """A path in the engine's notation: `spec.ports[0]["a.b"]`.
+
+    Source: `PropertyPath` in sdk/go/common/resource/properties_path.go of pulumi/pulumi, which escapes quotes alone.
+    """
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -117,5 +133,20 @@ def property_path(path: Path) -> str:
         elif part.isidentifier():
             text += f".{part}" if text else part
         else:
-            text += '["' + part.replace("\\", "\\\\").replace('"', '\\"') + '"]'
+            text += '["' + part.replace('"', '\\"') + '"]'
     return text
+
+
+_PART = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\["((?:\\"|[^"])*)"\]')
+
+
+def parse_property_path(text: str) -> Path:
+    """Read back what `property_path` or the engine made of a path."""
+    return tuple(_part(found) for found in _PART.finditer(text))
+
+
+def _part(found: re.Match[str]) -> str | int:
+    name, index, quoted = found.groups()
+    if index is not None:
+        return int(index)
+    return str(name) if name is not None else str(quoted).replace('\\"', '"')

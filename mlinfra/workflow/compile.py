@@ -22,7 +22,7 @@ from mlinfra.project import Project
 from mlinfra.report import Emit, silent
 from mlinfra.stack import Stack
 from mlinfra.validation import diagnostics_of
-from mlinfra.workflow.library import guarded, load_blueprint
+from mlinfra.workflow.library import guarded, lint_blueprint, load_blueprint, relative
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,14 @@ def compile_stack(project: Project, stack: Stack, emit: Emit = silent) -> Compil
     assert params is not None
     environment = stack.environment()
     path = Path(function.source.file)
+    problems.extend(lint_blueprint(project, path).warnings)
     with recording() as notes:
         try:
             with guarded(project, path, f"running blueprint {function.name}"):
                 result = function(environment, params)
         except MlinfraError as error:
             # What a component reported first is the cause; what the blueprint ran into next is usually its effect.
-            raise MlinfraError(*(_relative(project, notes.problems) or error.diagnostics), debug=error.debug) from None
+            raise MlinfraError(*(relative(project, notes.problems) or error.diagnostics), debug=error.debug) from None
     problems.extend(notes.problems)
     problems.extend(_structure(function, result, notes, stack))
     _raise_relative(project, problems)
@@ -61,7 +62,7 @@ def compile_stack(project: Project, stack: Stack, emit: Emit = silent) -> Compil
     problems.extend(found.found)
     problems.extend(run_checks(graph, emit))
     _raise_relative(project, problems)
-    return Compiled(stack, environment, graph, tuple(_relative(project, problems.warnings)))
+    return Compiled(stack, environment, graph, tuple(relative(project, problems.warnings)))
 
 
 def _check_version(function: BlueprintFunction[Any], stack: Stack, problems: Problems) -> None:
@@ -79,12 +80,10 @@ def _params(function: BlueprintFunction[Any], stack: Stack, problems: Problems) 
     try:
         params: Params = function.params.model_validate_json(json.dumps(stack.file.params))
     except ValidationError as error:
+        subject = f"parameters of {function.name}"
         problems.extend(
             diagnostics_of(
-                error,
-                lambda path: stack.place("params", *path),
-                f"parameters of {function.name}",
-                known=list(function.params.model_fields),
+                error, stack.file.params, function.params, lambda path: stack.place("params", *path), subject
             )
         )
         return None
@@ -166,19 +165,6 @@ def _shown(project: Project, place: Location) -> Location:
     return replace(place, file=project.relative(Path(place.file)))
 
 
-def _relative(project: Project, diagnostics: list[Diagnostic] | tuple[Diagnostic, ...]) -> list[Diagnostic]:
-    """The diagnostics with paths as the user knows them; a detail may name a place, too."""
-    prefix = f"{project.root}/"
-    return [
-        replace(
-            item,
-            location=_shown(project, item.location) if item.location else None,
-            detail=item.detail.replace(prefix, ""),
-        )
-        for item in diagnostics
-    ]
-
-
 def _raise_relative(project: Project, problems: Problems) -> None:
     if problems.errors:
-        raise MlinfraError(*_relative(project, problems.found))
+        raise MlinfraError(*relative(project, problems.found))

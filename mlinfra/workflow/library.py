@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib
 import importlib.metadata
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,8 +38,8 @@ def load_blueprint(project: Project, name: str, asked_at: Location | None = None
 
     Raises `MlinfraError` when there is none, and for whatever is wrong with its file.
     """
-    path = _path_of(project, name)
-    if path is None:
+    found = _find(project, name)
+    if found is None:
         close = difflib.get_close_matches(name, blueprint_names(project), n=1)
         raise MlinfraError(
             Diagnostic(
@@ -50,9 +52,10 @@ def load_blueprint(project: Project, name: str, asked_at: Location | None = None
                 code="blueprint-unknown",
             )
         )
-    _lint(project, path)
+    path, installed = found
+    lint_blueprint(project, path).raise_errors()
     with guarded(project, path, f"loading blueprint {name}"):
-        module = _import(project, name, path)
+        module = importlib.import_module(installed) if installed else _import(project, name, path)
     return _declared(project, module, name, path)
 
 
@@ -62,36 +65,53 @@ def guarded(project: Project, path: Path, doing: str) -> Iterator[None]:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
-    except (MlinfraError, KeyboardInterrupt):
+    except KeyboardInterrupt:
         raise
+    except MlinfraError as error:
+        raise MlinfraError(*relative(project, error.diagnostics), debug=error.debug) from None
     except BaseException as error:  # SystemExit too: a blueprint must not end the command
         raise MlinfraError(_failure(project, path, doing, error), debug=traceback.format_exc()) from None
 
 
-def _path_of(project: Project, name: str) -> Path | None:
-    own = project.blueprints / f"{name}.py"
-    if own.is_file():
-        return own
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        if point.name == name:
-            spec = importlib.util.find_spec(point.module)
-            if spec and spec.origin:
-                return Path(spec.origin)
-    return None
+def relative(project: Project, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics with paths as the user knows them; a detail may name a place, too."""
+    prefix = f"{project.root}/"
+    return [
+        replace(
+            item,
+            location=item.location and replace(item.location, file=project.relative(Path(item.location.file))),
+            detail=item.detail.replace(prefix, ""),
+        )
+        for item in diagnostics
+    ]
 
 
-def _lint(project: Project, path: Path) -> None:
+def lint_blueprint(project: Project, path: Path) -> Problems:
+    """What can be said of a blueprint's file without running it."""
+    problems = Problems()
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        place = Location(project.relative(path))
+        place = Location(project.relative(path), path.read_bytes()[: error.start].count(b"\n") + 1)
         detail = f"Byte {error.start} is not UTF-8."
-        raise MlinfraError(
-            Diagnostic(f"{place} is not a text file", detail=detail, location=place, code="blueprint-binary")
-        ) from None
-    problems = Problems()
-    problems.extend(lint_source(text, project.relative(path)))
-    problems.raise_errors()
+        problems.error(f"{place.file} is not a text file", detail=detail, location=place, code="blueprint-binary")
+    else:
+        problems.extend(lint_source(text, project.relative(path)))
+    return problems
+
+
+def _find(project: Project, name: str) -> tuple[Path, str] | None:
+    """A blueprint's file, and its module where it is of an installed library."""
+    own = project.blueprints / f"{name}.py"
+    if own.is_file():
+        return own, ""
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if point.name == name:
+            with contextlib.suppress(ModuleNotFoundError):  # the library's package is gone, its metadata is not
+                spec = importlib.util.find_spec(point.module)
+                if spec and spec.origin:
+                    return Path(spec.origin), point.module
+    return None
 
 
 def _import(project: Project, name: str, path: Path) -> ModuleType:

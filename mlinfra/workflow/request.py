@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.diagnostics import Diagnostic, Location, MlinfraError
+from mlinfra.naming import short_hash
 from mlinfra.project import Project
 from mlinfra.report import Emit, silent
-from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget, Stack, load_stack
+from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget, Stack, load_stack, stack_names
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,29 @@ class Request:
         """The name under which state, local cluster and history are kept."""
         if self.rehearse:
             return f"{self.stack_name}-rehearsal"
-        return f"{self.stack_name}-{self.target.partition(':')[0]}" if self.target else self.stack_name
+        if not self.target:
+            return self.stack_name
+        kind, _, path = self.target.partition(":")
+        # Two clusters are two states: what one of them has says nothing of the other.
+        which = f"-{short_hash(str(self._absolute(path)), length=6)}" if path else ""
+        return f"{self.stack_name}-{kind}{which}"
+
+    def _absolute(self, path: str) -> Path:
+        return (self.project.root / Path(path).expanduser()).resolve()
 
     def stack(self) -> Stack:
         """The stack, sent where the request says; raises `MlinfraError` for what is wrong with it."""
         stack = load_stack(self.project, self.stack_name)
+        if self.state_name != self.stack_name and self.state_name in stack_names(self.project):
+            raise MlinfraError(
+                Diagnostic(
+                    f"this run would share the state of stack {self.state_name}",
+                    detail=f"{self.stack_name}, sent elsewhere, keeps its state under the name {self.state_name}.",
+                    remedy=f"Give stacks/{self.state_name}.yaml another name.",
+                    location=Location(f"stacks/{self.state_name}.yaml", 1),
+                    code="state-name",
+                )
+            )
         if self.rehearse or self.target == "local":
             return stack.with_target(_local_like(stack))
         kind, _, path = (self.target or "").partition(":")

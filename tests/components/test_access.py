@@ -103,7 +103,11 @@ def test_role_and_service_account_speak_of_the_same_pods(expanded: Any) -> None:
 @pytest.mark.parametrize(
     ("reads", "says", "remedy"),
     [
-        (lambda: ["data"], "reads.0 is a text, not a DataStore", "Give the object itself, not its name."),
+        (
+            lambda: ["data"],
+            "reads.0 is a text, not a DataStore",
+            "Give the component itself, the variable that holds it, and not its name.",
+        ),
         (lambda: [TrainingCluster("c")], "TrainingCluster('c') holds no data", ""),
         (lambda: Bucket("data"), "reads is Bucket('data'), not a list", "Write `reads=[…]`."),
         (lambda: [Bucket("data").arn], "reads.0 is a Ref, not a DataStore", ""),

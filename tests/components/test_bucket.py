@@ -69,13 +69,13 @@ def test_outputs(expanded: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"classification": "secret"}, "classification: input should be 'public', 'internal', 'confidential' or 'pii'"),
+        ({"classification": "secret"}, "classification: should be 'public', 'internal', 'confidential' or 'pii'"),
         ({"infrequent_days": 7}, "greater than or equal to 30"),
         ({"infrequent_days": 90, "expire_days": 60}, "but are gone after 60"),
         ({"tags": {"aws:x": "y"}}, "prefixes `aws:` and `mlinfra:` are reserved"),
         ({"tags": {"a&b": "y"}}, "tags"),
         ({"versoning": True}, "there is no field 'versoning'"),
-        ({"versioning": "yes"}, "versioning: input should be a valid boolean"),
+        ({"versioning": "yes"}, "versioning: should be a valid boolean"),
     ],
 )
 def test_mistakes(expanded: Any, fields: dict[str, Any], says: str) -> None:

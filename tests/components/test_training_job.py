@@ -85,7 +85,11 @@ def test_what_a_run_asks_for(fields: dict[str, Any], cpu: float, memory: float) 
 @pytest.mark.parametrize(
     ("fields", "code", "says"),
     [
-        ({"gpus": 8}, "placement-too-large", "asks for 8 GPUs, more than one machine of pool 'gpu' has"),
+        (
+            {"gpus": 8, "cpu": 1, "memory": 1},
+            "placement-too-large",
+            "asks for 8 GPUs, more than one machine of pool 'gpu' has",
+        ),
         ({"cpu": 48}, "placement-too-large", "asks for 48 cores"),
         ({"memory": 190}, "placement-too-large", "asks for 190 GiB memory"),
         ({"pool": NodePool("other", instance_type="m5.large")}, "placement-other-cluster", "'other'"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -82,9 +84,8 @@ def test_a_port_that_somebody_took_meanwhile_is_given_up(
     kwok: KwokCluster, target: LocalTarget, access: LocalAccess, marked: Cluster
 ) -> None:
     target.down()
-    ports = re.findall(
-        r"^  (?:kubeApiserverPort|etcdPort|etcdPeerPort): (\d+)$", (kwok._home / "kwok.yaml").read_text(), re.M
-    )
+    config = (kwok._home / "kwok.yaml").read_text()
+    ports = re.findall(r"^  (?:kubeApiserverPort|etcdPort|etcdPeerPort): (\d+)$", config, re.M)
     assert len(ports) == 3
     strangers = []
     for port in ports:
@@ -116,3 +117,26 @@ def test_one_that_cannot_be_mended_is_made_anew_and_says_so(
     [note] = [event for event in events if isinstance(event, Note)]
     assert note.diagnostic.code == "local-cluster-recreated"
     assert "etcd: " in note.diagnostic.detail
+
+
+def test_one_that_hangs_is_started_again(
+    kwok: KwokCluster, target: LocalTarget, access: LocalAccess, marked: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlinfra.local.cluster._READY_SECONDS", 10.0)
+    pid = kwok.processes()["etcd"]
+    assert pid
+    os.kill(pid, signal.SIGSTOP)
+    again = target.up()
+    assert identity(pid) is None
+    assert again.cluster_instance == access.cluster_instance
+    assert is_marked(again.kubeconfig)
+
+
+def test_what_an_interrupted_start_left_without_a_record_is_stopped_too(
+    kwok: KwokCluster, target: LocalTarget, access: LocalAccess
+) -> None:
+    pid = kwok.processes()["kwok-controller"]
+    assert pid
+    (kwok._home / "pids" / "kwok-controller.pid").unlink()
+    target.down()
+    assert identity(pid) is None

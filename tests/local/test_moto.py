@@ -110,12 +110,8 @@ def test_presigned_urls_lead_to_the_account_that_signed(server: Server, version:
         s3 = client("s3", server.endpoint, account, signature_version=version)
         s3.create_bucket(Bucket=f"signed-{version}")
         where = {"Bucket": f"signed-{version}", "Key": "a/model.bin"}
-        open_url(
-            s3.generate_presigned_url("put_object", Params=where),
-            "PUT",
-            {"Content-Type": "application/octet-stream"},
-            content,
-        )
+        url = s3.generate_presigned_url("put_object", Params=where)
+        open_url(url, "PUT", {"Content-Type": "application/octet-stream"}, content)
     for account, content in contents.items():
         s3 = client("s3", server.endpoint, account, signature_version=version)
         where = {"Bucket": f"signed-{version}", "Key": "a/model.bin"}

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
-from mlinfra.local.processes import command_line, identity, kill
+from mlinfra.local.processes import command_line, identity, kill, started_from
 
 
 def sleeper(*more: str) -> subprocess.Popen[bytes]:
@@ -40,6 +42,17 @@ def test_killing_waits_until_they_have_ended() -> None:
     processes = [sleeper() for _ in range(3)]
     kill([process.pid for process in processes], gently=True)
     assert [identity(process.pid) for process in processes] == [None] * 3
+
+
+def test_finding_processes_by_where_their_program_is(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "etcd").symlink_to(shutil.which("sleep") or "/bin/sleep")
+    process, other = subprocess.Popen([tmp_path / "bin" / "etcd", "60"]), sleeper()
+    try:
+        assert started_from(tmp_path / "bin") == [process.pid]
+        assert started_from(tmp_path / "bi") == []
+    finally:
+        kill([process.pid, other.pid])
 
 
 def test_one_that_does_not_want_to_end_is_killed() -> None:

@@ -44,9 +44,8 @@ def test_the_environment_leads_programs_to_the_target(access: LocalAccess) -> No
         "print(json.dumps([b['Name'] for b in s3.list_buckets()['Buckets']]))"
     )
     environment = {**os.environ, "HTTP_PROXY": "http://127.0.0.1:9", **access.environment()}
-    answer = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", program]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert "by-environment" in json.loads(answer.stdout)
     assert "by-environment" in buckets(access)
     assert Cluster.from_kubeconfig(environment["KUBECONFIG"]).get("v1", "Node", "gpu-0")

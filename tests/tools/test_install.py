@@ -78,6 +78,14 @@ def test_where_nothing_can_be_had_every_source_is_named(site) -> None:
     assert "1 to build from source (kwok): about 2 min on two cores" in told
 
 
+def test_a_release_that_does_not_run_here_is_not_kept(site) -> None:
+    publish(site, "kube-scheduler", b"\x7fELF of another machine")
+    with pytest.raises(MlinfraError) as caught:
+        ensure(["kube-scheduler"])
+    assert "does not run on this machine" in caught.value.diagnostics[0].detail
+    assert not cached_path(TOOLS["kube-scheduler"]).exists()
+
+
 def test_a_platform_without_a_release_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlinfra.tools.install.this_platform", lambda: ("linux", "riscv64"))
     with pytest.raises(MlinfraError) as caught:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mlinfra.functions import UNKNOWN
-from mlinfra.providers.aws.fields import Field
+from mlinfra.providers.aws.fields import Field, Kind
 
 
 def normal(field: Field, value: Any) -> Any:
@@ -23,6 +23,39 @@ def normal(field: Field, value: Any) -> Any:
     return _item(field, value)
 
 
+def as_left(field: Field, value: Any, wanted: Any) -> Any:
+    """`value` without the parts of objects that `wanted` leaves for AWS to choose."""
+    if field.many and isinstance(value, list) and isinstance(wanted, list) and len(value) == len(wanted):
+        return [_as_left(field.kind, item, other) for item, other in zip(value, wanted, strict=True)]
+    return _as_left(field.kind, value, wanted)
+
+
+def _as_left(kind: Kind, value: Any, wanted: Any) -> Any:
+    if not (isinstance(kind, tuple) and isinstance(value, Mapping) and isinstance(wanted, Mapping)):
+        return value
+    parts = {part.name: part for part in kind}
+    return {
+        name: as_left(parts[name], item, wanted.get(name)) if name in parts else item
+        for name, item in value.items()
+        if not (name in parts and parts[name].computed and wanted.get(name) is None)
+    }
+
+
+def agrees(field: Field, known: Any, live: Any) -> bool:
+    """Whether what AWS has is what was asked for, as far as moto tells."""
+    return field.forgotten or normal(field, as_left(field, live, known)) == normal(field, _told(field, known))
+
+
+def _told(field: Field, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_told(field, item) for item in value]
+    if not (isinstance(field.kind, tuple) and isinstance(value, Mapping)):
+        return value
+    forgotten = {part.name for part in field.kind if part.forgotten}
+    parts = {part.name: part for part in field.kind}
+    return {name: _told(parts[name], item) for name, item in value.items() if name in parts and name not in forgotten}
+
+
 def changed(fields: tuple[Field, ...], old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Field]:
     """The fields in which two sets of inputs differ in meaning.
 
@@ -32,7 +65,8 @@ def changed(fields: tuple[Field, ...], old: Mapping[str, Any], new: Mapping[str,
         field
         for field in fields
         if not (field.computed and new.get(field.name) is None)
-        and normal(field, old.get(field.name)) != normal(field, new.get(field.name))
+        and normal(field, as_left(field, old.get(field.name), new.get(field.name)))
+        != normal(field, new.get(field.name))
     ]
 
 

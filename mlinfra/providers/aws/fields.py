@@ -28,6 +28,7 @@ class Field:
     - `replaces`: why a change forces a replacement: the document that says so. Empty where it can be changed.
     - `apart`: no part of the record that AWS takes and gives: it speaks to the provider (`forceDestroy`), or has calls
       of its own.
+    - `forgotten`: moto takes it and does not report it, so that a refresh cannot see it drift.
     - `document`: a text that holds JSON, compared by its meaning.
     - `unordered`: a list whose order means nothing.
     - `secret`: always secret in the state.
@@ -45,6 +46,7 @@ class Field:
     computed: bool = False
     replaces: str = ""
     apart: bool = False
+    forgotten: bool = False
     document: bool = False
     unordered: bool = False
     secret: bool = False

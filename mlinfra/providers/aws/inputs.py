@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlinfra.functions import UNKNOWN
-from mlinfra.providers.aws.comparing import normal
+from mlinfra.providers.aws.comparing import agrees, as_left
 from mlinfra.providers.aws.fields import Field, filled
 from mlinfra.providers.aws.planning import AUTONAMED
 from mlinfra.providers.aws.resource import Live, Resource
@@ -65,12 +65,15 @@ def live_inputs(
     found = dict(known)
     for field in kind.fields:
         if field.name in settings and not _kept(kind, field, known, settings[field.name]):
-            found[field.name] = settings[field.name]
+            value = settings[field.name]
+            found[field.name] = as_left(field, value, known.get(field.name)) if known else value
     return filled(kind.fields, {name: value for name, value in found.items() if value not in (None, {}, [])})
 
 
 def _kept(kind: Resource, field: Field, known: Mapping[str, Any], value: Any) -> bool:
     before = known.get(field.name)
-    if field.computed and known and before is None:
+    if known and before is None and field.computed:
         return True
-    return normal(field, before) == normal(field, value) or kind.equivalent(field.name, before, value)
+    if known and agrees(field, before, value):
+        return True
+    return kind.equivalent(field.name, before, value)

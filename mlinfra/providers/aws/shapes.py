@@ -48,7 +48,7 @@ def given(record: Mapping[str, Any]) -> dict[str, Any]:
 def _out(field: Field, value: Any, style: Style) -> Any:
     if field.pairs:
         key, content = field.pairs
-        return [{key: name, content: item} for name, item in value.items()]
+        return [{key: name, content: item} for name, item in sorted(value.items())]
     kind = field.kind
     if isinstance(kind, tuple):
         return [to_aws(kind, item, style) for item in value] if field.many else to_aws(kind, value, style)

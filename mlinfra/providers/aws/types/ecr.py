@@ -21,7 +21,7 @@ TAGGING: Final = Tagging("resourceArn", tags="tags", keys="tagKeys")
 _SCANNING: Final = (Field("scanOnPush", bool, required=True),)
 _ENCRYPTION: Final = (
     Field("encryptionType", default="AES256", choices=("AES256", "KMS", "KMS_DSSE")),
-    Field("kmsKey"),
+    Field("kmsKey", computed=True),
 )
 
 
@@ -70,10 +70,7 @@ class Repository(Resource):
         inputs = from_aws(self.fields, live, same)
         del inputs["tags"]
         encryption = live.get("encryptionConfiguration") or {"encryptionType": "AES256"}
-        shown = given(from_aws(_ENCRYPTION, encryption, same))
-        if known and not (known["encryptionConfigurations"][0] or {}).get("kmsKey"):
-            shown.pop("kmsKey", None)  # AWS chose the key
-        inputs["encryptionConfigurations"] = [shown]
+        inputs["encryptionConfigurations"] = [given(from_aws(_ENCRYPTION, encryption, same))]
         return Live(inputs, _outputs(live), TAGGING.live(api, live["repositoryArn"]))
 
     def update(self, aws: Aws, change: Change) -> Mapping[str, Any]:

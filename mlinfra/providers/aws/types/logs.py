@@ -42,6 +42,7 @@ class LogGroup(Resource):
             default="STANDARD",
             choices=("STANDARD", "INFREQUENT_ACCESS", "DELIVERY"),
             replaces=_FINAL,
+            forgotten=True,
         ),
         Field("skipDestroy", bool, default=False, apart=True),
         TAGS,

@@ -124,7 +124,7 @@ _STORAGE_CLASS: Final = Field(
     required=True,
     choices=("GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR"),
 )
-_SIZES: Final = (Field("objectSizeGreaterThan", int), Field("objectSizeLessThan", int))
+_SIZES: Final = (Field("objectSizeGreaterThan", int, forgotten=True), Field("objectSizeLessThan", int, forgotten=True))
 _FILTER: Final = (
     Field("prefix"),
     Field("tag", (Field("key", required=True), Field("value", required=True))),
@@ -156,6 +156,7 @@ _LIFECYCLE: Final = (
         "transitionDefaultMinimumObjectSize",
         default="all_storage_classes_128K",
         choices=("all_storage_classes_128K", "varies_by_storage_class"),
+        forgotten=True,
     ),
 )
 

@@ -8,6 +8,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
 from mlinfra.providers.aws.shapes import from_aws, to_aws
@@ -43,7 +44,12 @@ class Secret(Resource):
     def create(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
         """One call, tags and all; its policy is for `complete`."""
         sent = to_aws(self.fields, inputs) | {"Tags": TAGGING.form(inputs.get("tags"))}
-        arn = aws.api(self.service).call("create_secret", **sent)["ARN"]
+        api = aws.api(self.service)
+        try:
+            arn = api.call("create_secret", **sent)["ARN"]
+        except AwsError as error:
+            found = api.find("describe_secret", _GONE, SecretId=inputs["name"]) or {}
+            raise _waits_for_deletion(error, found["DeletedDate"]) if found.get("DeletedDate") else error from None
         return Made(arn, {"arn": arn})
 
     def complete(self, aws: Aws, made: Made, inputs: Mapping[str, Any]) -> None:
@@ -80,6 +86,15 @@ class Secret(Resource):
         how = {"RecoveryWindowInDays": days} if days else {"ForceDeleteWithoutRecovery": True}
         if self.read(aws, resource_id, {"policy": None}) is not None:
             aws.api(self.service).find("delete_secret", _GONE, SecretId=resource_id, **how)
+
+
+def _waits_for_deletion(error: AwsError, since: Any) -> AwsError:
+    return AwsError(
+        error.operation,
+        error.code,
+        f"a secret of this name was deleted on {since:%Y-%m-%d} and can still be recovered, so its name is not free",
+        "Restore it and import it, wait, or choose another name; recoveryWindowInDays 0 deletes a secret at once.",
+    )
 
 
 class SecretVersion(Resource):

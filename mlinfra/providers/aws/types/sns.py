@@ -50,9 +50,9 @@ _FEEDBACK: Final = tuple(
     for protocol, aws in (("application", "Application"), ("firehose", "Firehose"), ("http", "HTTP"),
                           ("lambda", "Lambda"), ("sqs", "SQS"))
     for field in (
-        Field(f"{protocol}SuccessFeedbackRoleArn", aws=f"{aws}SuccessFeedbackRoleArn"),
-        Field(f"{protocol}SuccessFeedbackSampleRate", int, aws=f"{aws}SuccessFeedbackSampleRate", bounds=(0, 100)),
-        Field(f"{protocol}FailureFeedbackRoleArn", aws=f"{aws}FailureFeedbackRoleArn"),
+        Field(f"{protocol}SuccessFeedbackRoleArn", aws=f"{aws}SuccessFeedbackRoleArn", forgotten=True),
+        Field(f"{protocol}SuccessFeedbackSampleRate", int, aws=f"{aws}SuccessFeedbackSampleRate", bounds=(0, 100), forgotten=True),
+        Field(f"{protocol}FailureFeedbackRoleArn", aws=f"{aws}FailureFeedbackRoleArn", forgotten=True),
     )
 )  # fmt: skip
 
@@ -61,8 +61,8 @@ _TOPIC: Final = (
     Field("policy", document=True, computed=True),
     Field("deliveryPolicy", document=True),
     Field("kmsMasterKeyId"),
-    Field("signatureVersion", int, computed=True, choices=(1, 2)),
-    Field("tracingConfig", computed=True, choices=("PassThrough", "Active")),
+    Field("signatureVersion", int, computed=True, forgotten=True, choices=(1, 2)),
+    Field("tracingConfig", computed=True, forgotten=True, choices=("PassThrough", "Active")),
     Field("fifoTopic", bool, default=False, replaces=_TOPIC_FINAL),
     Field("contentBasedDeduplication", bool, default=False),
     *_FEEDBACK,

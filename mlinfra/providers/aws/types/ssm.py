@@ -39,8 +39,8 @@ class Parameter(Resource):
     fields = (
         Field("name", pattern=(r"[\w./-]{1,1011}", "1 to 1011 letters, digits and . _ - /"), replaces=_NAME_FINAL),
         Field("type", required=True, choices=("String", "StringList", "SecureString"), replaces=_TYPE_FINAL),
-        Field("value", secret=True),
-        Field("insecureValue", aws="Value"),
+        Field("value", secret=True, computed=True),
+        Field("insecureValue", aws="Value", computed=True),
         Field("description", default=""),
         Field("tier", default="Standard", choices=("Standard", "Advanced", "Intelligent-Tiering")),
         Field("allowedPattern"),
@@ -86,8 +86,8 @@ class Parameter(Resource):
             "dataType": value.get("DataType"),
             **{name: more.get(name[:1].upper() + name[1:]) or None for name in _DESCRIBED},
         }
-        shown = "insecureValue" if known.get("insecureValue") is not None else "value"
-        inputs |= {"value": None, "insecureValue": None, shown: value["Value"]}
+        inputs["value"] = value["Value"]
+        inputs["insecureValue"] = value["Value"] if value["Type"] != "SecureString" else None
         return Live(inputs, {"arn": value["ARN"], "version": value["Version"]}, TAGGING.live(api, resource_id))
 
     def update(self, aws: Aws, change: Change) -> Mapping[str, Any]:
