@@ -7,9 +7,11 @@ Everything that a blueprint is written with can be imported from here. Names are
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Final
 
+TYPE_CHECKING = False  # type checkers take the name for true; importing typing would be all that this module costs
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from pydantic import Field, SecretStr
 
     from mlinfra.authoring import Blueprint, Component, Params, blueprint

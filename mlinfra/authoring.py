@@ -84,7 +84,7 @@ class Component(BaseModel):
     """Whether losing the component loses data: such a component can be protected by a stack."""
 
     name: Name = Field(kw_only=False)  # type checkers read from this that the name is the first argument
-    """Identity within the blueprint."""
+    """Identity within the blueprint: lower-case letters, digits and hyphens, a letter first, at most 30."""
 
     moved_from: Name | None = None
     """The component's first name, if it was renamed since: physical names stay as they were."""

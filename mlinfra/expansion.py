@@ -125,7 +125,7 @@ class Scope:
         owner = self.environment.owner
         return {
             "app.kubernetes.io/name": self.component.name,
-            "app.kubernetes.io/part-of": self.expansion.blueprint,
+            "app.kubernetes.io/part-of": naming.dns_label(self.expansion.blueprint),
             "app.kubernetes.io/instance": naming.dns_label(self.expansion.blueprint, self.environment.name),
             "app.kubernetes.io/managed-by": MANAGER,
             f"{DOMAIN}/blueprint-version": self.expansion.version,

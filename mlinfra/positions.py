@@ -13,6 +13,7 @@ from mlinfra.diagnostics import Diagnostic, Location, MlinfraError
 _LIMIT = 200_000  # bytes; a stack file is values only, the largest sensible one is a few hundred lines
 _VALUES = 20_000
 _DEPTH = 50
+_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 @dataclass(slots=True)
@@ -84,6 +85,9 @@ def _note(node: yaml.Node, path: tuple[str | int, ...], positions: Positions) ->
         seen: set[str] = set()
         for key, value in node.value:
             name = str(key.value)
+            if key.tag not in _KEYS:
+                problem = f"a key reads as {key.tag.rpartition(':')[2]}, not as a text. Put it in quotes"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             if name in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key {name!r} is there twice", problem_mark=key.start_mark)
             seen.add(name)

@@ -30,7 +30,7 @@ class EnvironmentSection(Section):
     """The environment and how much it matters."""
 
     name: Annotated[str, Field(pattern=f"^({NAME.pattern})$")]
-    """Name of the environment; part of physical names and tags."""
+    """Name of the environment, part of physical names and tags: lower-case letters, digits and hyphens, at most 32."""
 
     tier: Tier
     """Sets safety defaults: dev, staging or prod."""
@@ -218,14 +218,11 @@ def stack_schema() -> dict[str, Any]:
 
 
 def _check_plain(value: object, path: tuple[str | int, ...], positions: Positions, problems: Problems) -> None:
-    """Note what YAML can write and JSON cannot: dates, infinities, binary, keys that are no texts."""
+    """Note what YAML can write and JSON cannot: dates, infinities, binary, sets."""
     match value:
         case dict():
             for key, item in value.items():
-                if not isinstance(key, str):
-                    found = f"a key is a {type(key).__name__}: {key}"
-                    _not_plain(found, positions.place((*path, str(key))), problems)
-                _check_plain(item, (*path, str(key)), positions, problems)
+                _check_plain(item, (*path, key), positions, problems)
         case list():
             for index, item in enumerate(value):
                 _check_plain(item, (*path, index), positions, problems)
@@ -240,8 +237,7 @@ def _check_plain(value: object, path: tuple[str | int, ...], positions: Position
 def _not_plain(what: str, place: Location, problems: Problems) -> None:
     problems.error(
         f"{place.file}: {what}",
-        detail="A stack holds texts, numbers, booleans, lists and mappings. YAML reads an unquoted date as a date, and "
-        "an unquoted `yes`, `no`, `on` or `off` as a boolean.",
+        detail="A stack holds texts, numbers, booleans, lists and mappings. YAML reads an unquoted date as a date.",
         remedy="Put it in quotes.",
         location=place,
         code="stack-value",

@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.project import Project
 
 MakeProject: TypeAlias = Callable[..., Project]
 HoldAgainst: TypeAlias = Callable[[Iterable[Diagnostic], list[dict[str, Any]], str], None]
+
+# The same examples in every run, and none that fails for being slow on a busy machine.
+settings.register_profile(
+    "timeless", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("timeless")
 
 STACK = """\
 blueprint: {blueprint}

@@ -14,7 +14,7 @@ from mlinfra.components.signals import Alarm, Signal, Watched
 from mlinfra.components.targets import needs_kubernetes
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.values import Autoscale, Image, Model
-from mlinfra.components.workload import Request, check_placement, selector
+from mlinfra.components.workload import Request, check_placement, pod_labels, selector
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
 from mlinfra.tiers import Tier
@@ -184,7 +184,7 @@ class Endpoint(Watched):
         namespace = self.cluster.namespace
         template = {
             "metadata": {
-                "labels": endpoint_pod.pod_labels(scope),
+                "labels": pod_labels(scope),
                 "annotations": {
                     "prometheus.io/scrape": "true",
                     "prometheus.io/port": str(self.port),

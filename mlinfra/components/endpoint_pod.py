@@ -8,7 +8,6 @@ from mlinfra.components.access import data_variables
 from mlinfra.components.workload import (
     container_security,
     placement,
-    pod_labels,
     pod_security,
     selector,
     variables,
@@ -18,8 +17,6 @@ from mlinfra.graph import Ref, Value
 
 if TYPE_CHECKING:
     from mlinfra.components.endpoint import Endpoint
-
-__all__ = ["PORT", "pod_labels", "spec"]
 
 PORT: Final = "http"
 """Name of the container's port."""

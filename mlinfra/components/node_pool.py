@@ -66,11 +66,10 @@ class NodePool(Component):
         return instance(self.instance_type)
 
     @property
-    def all_taints(self) -> tuple[Taint, ...]:
-        """The taints of the machines: the usual one of their accelerators, then the author's."""
-        machine = self.machine
-        usual = [(GPU, machine.gpus), (NEURON, machine.neuron_devices)]
-        return (*(Taint(key=key, value="present") for key, count in usual if count), *self.taints)
+    def accelerators(self) -> tuple[str, ...]:
+        """The resource names of the machines' accelerators, which are the keys of their usual taints, too."""
+        counts = {GPU: self.machine.gpus, NEURON: self.machine.neuron_devices}
+        return tuple(name for name, count in counts.items() if count)
 
     def expand(self, scope: Scope) -> None:
         """Declare the machines; no resource is made for them yet."""
@@ -95,6 +94,9 @@ class NodePool(Component):
                 max=self.max,
                 spot=self.spot,
                 labels={**labels, **self.labels},
-                taints=tuple((taint.key, taint.value, taint.effect) for taint in self.all_taints),
+                taints=(
+                    *((name, "present", "NoSchedule") for name in self.accelerators),
+                    *((taint.key, taint.value, taint.effect) for taint in self.taints),
+                ),
             )
         )

@@ -84,10 +84,15 @@ def placement(scope: Scope, pool: NodePool | None) -> dict[str, Value]:
     spec: dict[str, Value] = {}
     if selector := {**by_type, **pool.labels}:
         spec["nodeSelector"] = selector
-    if taints := pool.all_taints:
-        spec["tolerations"] = [
-            {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect} for taint in taints
-        ]
+    # Clusters differ in the value of the accelerators' taints, so any value is tolerated.
+    tolerations: list[Value] = [
+        {"key": name, "operator": "Exists", "effect": "NoSchedule"} for name in pool.accelerators
+    ]
+    tolerations += [
+        {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect} for taint in pool.taints
+    ]
+    if tolerations:
+        spec["tolerations"] = tolerations
     return spec
 
 

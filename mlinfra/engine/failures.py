@@ -10,11 +10,18 @@ from mlinfra.engine.process import Ended
 from mlinfra.graph import Graph
 
 _BOILERPLATE = re.compile(
-    r"^(update|preview|refresh|destroy|resource|one or more errors) (failed|occurred).*$|^\d+ errors? occurred:?\s*$",
-    re.I,
+    r"^((update|preview|refresh|destroy|resource \w+|one or more errors) (failed|occurred)"
+    r"( with \d+ errors?)?|\d+ errors? occurred):?$",
+    re.IGNORECASE,
 )
+_PROTECTED = re.compile(
+    r"(?:Preview failed: )?resource \"[^\"]*\" cannot be (delete|replace)d\s+because it is protected.*", re.DOTALL
+)
+"""The engine's own words for a step on a protected resource; its advice names the `pulumi` command, not ours."""
+
 _PREFIX = re.compile(
-    r"^(?:\s*\*\s*)?(?:error: )?(?:(?:creating|updating|deleting|reading|sdk-v\d[^:]*) urn:pulumi:\S+:\s*)?"
+    r"^(?:\s*\*\s*)?(?:error: )?(?:Preview failed: )?"
+    r"(?:(?:creating|updating|deleting|reading|sdk-v\d[^:]*) urn:pulumi:\S+:\s*)?"
     r"(?:rpc error: code = \w+ desc = )?"
     r"(?:\S+ resource '[^']*' has a problem: )?",
 )
@@ -34,7 +41,7 @@ REMEDIES: tuple[tuple[str, str, str], ...] = (
     (r"is not ready", "not-ready", "See the pod's own log and events: `kubectl describe` with `mlinfra local env`."),
     (r"[Nn]o space left on device", "disk-full", "Free some space on the disk and run the command again."),
     (
-        r"[Cc]annot (delete|replace) protected|protected resource",
+        r"protected resource",
         "protected",
         "Take the component out of the stack's `protect` list first, if losing it is what you want.",
     ),
@@ -66,6 +73,7 @@ def diagnose(told: Told, output: str, ended: Ended, graph: Graph, stack: str) ->
 
 
 def _of_message(severity: str, node: str, text: str, graph: Graph) -> Diagnostic | None:
+    text = _PROTECTED.sub(r"it is a protected resource, and this run would \1 it", text)
     lines = [line for line in text.splitlines() if line.strip()]
     cleaned = "\n".join(_PREFIX.sub("", line.strip()) for line in lines if not _BOILERPLATE.match(line.strip()))
     cleaned = cleaned.strip()
@@ -73,14 +81,15 @@ def _of_message(severity: str, node: str, text: str, graph: Graph) -> Diagnostic
         return None
     code, remedy = _kind(cleaned)
     known = graph.nodes.get(node)
+    named = known is not None or "/" in node  # one that the blueprint no longer has is in the state, and has a name
     first, _, rest = cleaned.partition("\n")
     return Diagnostic(
-        summary=f"{node}: {first}" if known else first,
+        summary=f"{node}: {first}" if named else first,
         detail=rest.strip(),
         remedy=remedy,
         location=graph.source_of(node),
-        component=(known.component or node) if known else None,
-        resource=node if known else None,
+        component=(known.component if known else None) or node.partition("/")[0] if named else None,
+        resource=node if named else None,
         code=code or "engine",
         severity=Severity.WARNING if severity == "warning" else Severity.ERROR,
     )

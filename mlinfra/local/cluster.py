@@ -124,6 +124,9 @@ class KwokCluster:
             "runtime": "binary",
             "bindAddress": "127.0.0.1",  # by default etcd, without authentication, listens on every interface
             "disableQPSLimits": True,
+            # Nodes tell that they live by their status. With leases a KWOK that was started again leaves its nodes,
+            # and the pods on them, alone for 200 s: it has a new name, and the old one's leases have not ended.
+            "nodeLeaseDurationSeconds": 0,
             # kwokctl asks kubectl, which it would download, whether the API server answers. We ask ourselves.
             "kubectlBinary": shutil.which("true") or "/bin/true",
             "etcdBinary": str(tools["etcd"]),

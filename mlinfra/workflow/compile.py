@@ -60,7 +60,9 @@ def compile_stack(project: Project, stack: Stack, emit: Emit = silent) -> Compil
         graph, found = expand(function, result, environment, frozenset(stack.file.protect))
     graph = replace(graph, sources={name: _shown(project, place) for name, place in graph.sources.items()})
     problems.extend(found.found)
-    problems.extend(run_checks(graph, emit))
+    told = run_checks(graph, emit)
+    # What belongs to no component, such as an output of the blueprint, was written in the blueprint's function.
+    problems.extend(item if item.location else replace(item, location=function.source) for item in told)
     _raise_relative(project, problems)
     return Compiled(stack, environment, graph, tuple(relative(project, problems.warnings)))
 

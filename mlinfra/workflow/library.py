@@ -24,6 +24,7 @@ from mlinfra.diagnostics import Diagnostic, Location, MlinfraError, Problems
 from mlinfra.project import Project
 
 ENTRY_POINTS = "mlinfra.blueprints"
+_BINARY = "blueprint-binary"
 
 
 def blueprint_names(project: Project) -> list[str]:
@@ -94,7 +95,11 @@ def lint_blueprint(project: Project, path: Path) -> Problems:
     except UnicodeDecodeError as error:
         place = Location(project.relative(path), path.read_bytes()[: error.start].count(b"\n") + 1)
         detail = f"Byte {error.start} is not UTF-8."
-        problems.error(f"{place.file} is not a text file", detail=detail, location=place, code="blueprint-binary")
+        problems.error(f"{place.file} is not a text file", detail=detail, location=place, code=_BINARY)
+        return problems
+    if "\0" in text:  # Python's own message has no place
+        place = Location(project.relative(path), text[: text.index("\0")].count("\n") + 1)
+        problems.error(f"{place.file} is not a text file", detail="It holds a null byte.", location=place, code=_BINARY)
     else:
         problems.extend(lint_source(text, project.relative(path)))
     return problems

@@ -46,6 +46,7 @@ class Run:
 
     def report(self, outcome: Outcome, verb: str | None = None) -> Report:
         """What an outcome comes to, for the views and for the record."""
+        plan_failed = outcome.verb is Verb.PREVIEW and not outcome.succeeded
         return Report(
             verb=verb or str(outcome.verb),
             stack=self.request.state_name,
@@ -53,8 +54,9 @@ class Run:
             environment=self.compiled.environment.name,
             target=self.compiled.stack.file.target.kind,
             succeeded=outcome.succeeded,
-            steps=outcome.steps,
-            counts=outcome.counts,
+            # A plan that failed has done nothing and planned nothing that could be relied on.
+            steps=() if plan_failed else outcome.steps,
+            counts={} if plan_failed else outcome.counts,
             outputs={name: shown(value) for name, value in outcome.outputs.items()},
             diagnostics=outcome.diagnostics,
             seconds=outcome.seconds,

@@ -82,8 +82,7 @@ def raw() -> Component:
     }
     queue = Raw("queue", type="aws:sqs/queue:Queue", inputs=settings)
     secret = {"name": "token", "type": "SecureString", "value": SecretStr("never shown")}
-    parameter = Raw("token", type="aws:ssm/parameter:Parameter", inputs={**secret, "description": queue.output("url")})
-    return parameter
+    return Raw("token", type="aws:ssm/parameter:Parameter", inputs={**secret, "description": queue.output("url")})
 
 
 SAMPLES: dict[type[Component], Callable[[], Component]] = {

@@ -167,3 +167,14 @@ def test_nodes_of_others_are_left_alone(target: LocalTarget, access: LocalAccess
     target.remove_nodes()
     assert [node["metadata"]["name"] for node in cluster.list("v1", "Node")] == ["stranger"]
     cluster.delete("v1", "Node", "stranger")
+
+
+def test_nodes_serve_at_once_after_a_restart(
+    target: LocalTarget, access: LocalAccess, pools: tuple[Pool, ...], cluster: Cluster
+) -> None:
+    """A KWOK with another name than the one before it must not wait for what that one held."""
+    target.down()
+    target.up(pools)
+    cluster.apply(job("after"), manager="test")
+    assert eventually(lambda: (cluster.get("batch/v1", "Job", "after", "default") or {})["status"].get("succeeded"))
+    cluster.delete("batch/v1", "Job", "after", "default")

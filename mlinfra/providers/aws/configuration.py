@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
-from mlinfra.functions import UNKNOWN
+from mlinfra.functions import Unknown, holds
 from mlinfra.graph import Path
 
 ENDPOINTS: Final = (
@@ -76,13 +76,13 @@ def local_inputs(url: str, region: str) -> dict[str, Any]:
 
 
 def problems(inputs: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """What is wrong with a provider's inputs, as (path, reason); unknown values are not looked at."""
+    """What is wrong with a provider's inputs, as (path, reason); endpoints are looked at once all are known."""
     plain = structured(inputs)
     for name in sorted(plain):
         if name not in ACCEPTED:
             yield (name,), "is not supported by mlinfra's embedded AWS provider"
     for name in ("region", "accessKey", "secretKey"):
-        if not plain.get(name, UNKNOWN if name in plain else None) and plain.get(name) is not UNKNOWN:
+        if plain.get(name) in (None, ""):
             yield (name,), "is required: the embedded AWS provider reads no configuration from this machine"
     yield from _endpoint_problems(plain.get("endpoints"))
 
@@ -119,16 +119,18 @@ def _unpacked(name: str, value: Any) -> Any:
 
 
 def _endpoint_problems(endpoints: Any) -> Iterator[tuple[Path, str]]:
-    if endpoints is UNKNOWN:
+    if holds(endpoints, Unknown):
         return
     if not isinstance(endpoints, list) or not all(isinstance(group, Mapping) for group in endpoints):
         yield ("endpoints",), f"must be a list of objects that name a URL for each service: {', '.join(ENDPOINTS)}"
         return
-    given = [(index, name, url) for index, group in enumerate(endpoints) for name, url in group.items() if url]
+    given = [
+        (index, name, url) for index, group in enumerate(endpoints) for name, url in group.items() if url is not None
+    ]
     if not given:
         yield ("endpoints",), "is required: the embedded AWS provider works on an emulator on this machine only"
     for index, name, url in given:
-        if url is not UNKNOWN and (reason := why_not_local(url)):
+        if reason := why_not_local(url):
             yield ("endpoints", index, name), reason
 
 

@@ -75,7 +75,10 @@ def translated(error: ClientError | BotoCoreError, operation: str, endpoint: str
     """What botocore raised in `operation` (`CreateBucket`), as an `AwsError`; it never holds a parameter's value."""
     if isinstance(error, ClientError):
         found = error.response.get("Error", {})
-        return AwsError(operation, str(found.get("Code", "Unknown")), " ".join(str(found.get("Message", "")).split()))
+        code, message = str(found.get("Code", "Unknown")), " ".join(str(found.get("Message", "")).split())
+        if message.startswith("<"):  # a page for a browser: what moto answers to what it does not know
+            return AwsError(operation, "NotEmulated", f"the AWS emulator cannot do it (HTTP {code})")
+        return AwsError(operation, code, message)
     if isinstance(error, ParamValidationError):
         named = dict.fromkeys(_PARAMETER.findall(str(error)))
         return AwsError(operation, "ParamValidation", f"AWS does not take the values given for {', '.join(named)}")

@@ -31,8 +31,10 @@ def opened(struct: Struct, always: Set[str] = frozenset()) -> Opened:
 
 
 def closed(values: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
-    """Values with those called `secrets` marked, whole."""
+    """Values with those called `secrets` marked, whole; all tags are as secret as those that the user gave."""
     names = set(secrets)
+    if "tags" in names:
+        names.add("tagsAll")
     return {name: Secret(value) if name in names and value is not None else value for name, value in values.items()}
 
 

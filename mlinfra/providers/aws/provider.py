@@ -210,8 +210,8 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
     def _outputs(
         self, kind: Resource, inputs: Mapping[str, Any], wanted: Mapping[str, Any], outputs: Mapping[str, Any]
     ) -> dict[str, Any]:
-        region = inputs.get("region") or (self._session.configuration.region if self._session else UNKNOWN)
-        return properties(kind, inputs, outputs, wanted.get("tags") or {}, region)
+        region = self._session.configuration.region if self._session else UNKNOWN
+        return properties(kind, inputs, outputs, wanted.get("tags"), inputs.get("region", region))
 
 
 def serve() -> Server:

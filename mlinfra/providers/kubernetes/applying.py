@@ -139,9 +139,6 @@ def _dry_run(session: Session, cluster: Cluster, change: Change, wanted: Object)
     creating = change.previous is None
     try:
         result = apply_declared(cluster, wanted, change.manager, change.previous, dry_run=True)
-    except UnreachableError as error:
-        session.tell_unreachable(error)
-        return None
     except ApiError as error:
         if creating and error.conflicts:
             _refuse_foreign(session, cluster, change, wanted)

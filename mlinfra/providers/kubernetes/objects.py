@@ -15,6 +15,7 @@ from mlinfra.providers.kubernetes.client import Object
 INPUTS: Final = "__inputs"
 API_VERSION: Final = "__initialApiVersion"
 MANAGER: Final = "__fieldManager"
+_EXACT: Final = 2**53  # doubles hold every integer up to here
 IMPORTED: Final = "__imported"
 """Marks the state of an object that was imported and has not been applied since. The official provider ignores it."""
 
@@ -75,10 +76,19 @@ def manifest(inputs: Mapping[str, Any]) -> Object:
 def state(live: Mapping[str, Any], inputs: Mapping[str, Any], manager: str) -> Object:
     """The outputs that the engine keeps: the live object without managedFields, which is a third of its bytes."""
     metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
+    kept: Object = _storable({**live, "metadata": metadata})
     return {
-        **live,
-        "metadata": metadata,
+        **kept,
         INPUTS: dict(inputs),
         API_VERSION: live["apiVersion"],
         MANAGER: manager,
     }
+
+
+def _storable(value: Any) -> Any:
+    """A copy in which integers that the engine's numbers cannot hold are texts; status is where such may stand."""
+    if isinstance(value, dict):
+        return {key: _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return str(value) if isinstance(value, int) and abs(value) > _EXACT else value

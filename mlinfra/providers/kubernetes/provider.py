@@ -18,6 +18,7 @@ from mlinfra.providers import base
 from mlinfra.providers.kubernetes import applying, checking, deleting, diffing, reading
 from mlinfra.providers.kubernetes.objects import kind_of, type_of
 from mlinfra.providers.kubernetes.ownership import Previous
+from mlinfra.providers.kubernetes.secrets import kept_secret
 from mlinfra.providers.kubernetes.session import Session
 from mlinfra.wire.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc
 from mlinfra.wire.server import Server
@@ -117,26 +118,20 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
 
     def Create(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Make an object and wait until it is ready."""
-        change = applying.Change(
-            request.urn, _inputs(request, request.properties), None, request.timeout, lambda: not context.is_active()
-        )
-        if request.preview:
-            return provider_pb2.CreateResponse(properties=encode(applying.preview(self._session, change)))
-        identity, outputs = applying.put(self._session, change)
+        change = _change(request, request.properties, None, context)
+        with kept_secret(change.inputs):
+            if request.preview:
+                return provider_pb2.CreateResponse(properties=encode(applying.preview(self._session, change)))
+            identity, outputs = applying.put(self._session, change)
         return provider_pb2.CreateResponse(id=identity, properties=encode(outputs))
 
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Change an object and wait until it is ready."""
-        change = applying.Change(
-            request.urn,
-            _inputs(request, request.news),
-            _previous(request),
-            request.timeout,
-            lambda: not context.is_active(),
-        )
-        if request.preview:
-            return provider_pb2.UpdateResponse(properties=encode(applying.preview(self._session, change)))
-        return provider_pb2.UpdateResponse(properties=encode(applying.put(self._session, change)[1]))
+        change = _change(request, request.news, _previous(request), context)
+        with kept_secret(change.inputs):
+            if request.preview:
+                return provider_pb2.UpdateResponse(properties=encode(applying.preview(self._session, change)))
+            return provider_pb2.UpdateResponse(properties=encode(applying.put(self._session, change)[1]))
 
     def Read(self, request: Any, _: grpc.ServicerContext) -> Any:
         """Find an object as it is now."""
@@ -166,9 +161,10 @@ def _kind(request: Any) -> tuple[str, str]:
     return kind_of(request.type or type_of(request.urn))
 
 
-def _inputs(request: Any, properties: Any) -> dict[str, Any]:
+def _change(request: Any, properties: Any, previous: Previous | None, context: grpc.ServicerContext) -> applying.Change:
     api_version, kind = _kind(request)
-    return {**decode(properties), "apiVersion": api_version, "kind": kind}
+    inputs = {**decode(properties), "apiVersion": api_version, "kind": kind}
+    return applying.Change(request.urn, inputs, previous, request.timeout, lambda: not context.is_active())
 
 
 def _previous(request: Any) -> Previous:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
 
-from mlinfra.graph import Path, Secret
+from mlinfra.diagnostics import MlinfraError
+from mlinfra.functions import reveal
+from mlinfra.graph import REDACTED, Path, Secret, walk
+from mlinfra.providers.base import InitFailedError
 from mlinfra.providers.kubernetes.objects import INPUTS
 
 LAST_APPLIED: Path = ("metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration")
 """Where `kubectl apply` keeps a copy of the whole object."""
+_SHORTEST: Final = 4  # shorter texts stand in every sentence, and guard nothing
 
 
 def secret_paths(value: Any, path: Path = ()) -> Iterator[Path]:
@@ -66,3 +72,29 @@ def output_secrets(kind: str, inputs: Iterable[Path]) -> set[Path]:
     if not known:
         return set()
     return {*known, LAST_APPLIED, *((INPUTS, *path) for path in (*known, LAST_APPLIED))}
+
+
+@contextmanager
+def kept_secret(inputs: Any) -> Iterator[None]:
+    """Take the secret texts of `inputs` out of the errors raised within: servers quote the values that they refuse."""
+    try:
+        yield
+    except InitFailedError as error:
+        error.reasons = [_without(reason, inputs) for reason in error.reasons]
+        error.args = ("; ".join(error.reasons),)
+        raise
+    except MlinfraError as error:
+        error.diagnostics = tuple(
+            replace(item, summary=_without(item.summary, inputs), detail=_without(item.detail, inputs))
+            for item in error.diagnostics
+        )
+        error.args = ("; ".join(item.summary for item in error.diagnostics),)
+        raise
+
+
+def _without(message: str, inputs: Any) -> str:
+    secrets = [reveal(item) for item in walk(inputs) if isinstance(item, Secret)]
+    texts = {item for secret in secrets for item in walk(secret) if isinstance(item, str) and len(item) >= _SHORTEST}
+    for text in sorted(texts, key=len, reverse=True):
+        message = message.replace(text, REDACTED)
+    return message

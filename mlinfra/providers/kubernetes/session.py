@@ -9,13 +9,14 @@ import grpc
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.providers.kubernetes.client import Applied, Cluster, Object
-from mlinfra.providers.kubernetes.errors import UnreachableError
+from mlinfra.providers.kubernetes.errors import ApiError
 from mlinfra.providers.kubernetes.scope import Scopes
 from mlinfra.providers.kubernetes.watch import Watches
 from mlinfra.wire.protocol import engine_pb2, engine_pb2_grpc
 from mlinfra.wire.server import channel
 
 _LOG_SECONDS: Final = 5.0
+_UNAUTHORIZED: Final = 401
 
 
 class Session:
@@ -31,14 +32,22 @@ class Session:
         """URNs of objects whose replacement keeps the name, so that a preview meets the old one."""
         self._dry_runs: dict[str, tuple[Object, Applied]] = {}
         self._engine: Any = None
-        self._unreachable_told = threading.Lock()
 
     def connect(self, kubeconfig: str, context: str | None, namespace: Any) -> None:
-        """Take a cluster; no request is made yet. `namespace` overrides the one that the kubeconfig names."""
+        """Take a cluster. `namespace` overrides the one that the kubeconfig names.
+
+        Raises `MlinfraError` for one that cannot be reached, or that does not take the credentials: told here, it is
+        told once, and not by each resource.
+        """
         self.close()
-        self.cluster = Cluster.from_kubeconfig(kubeconfig, context)
-        self.watches = Watches(self.cluster)
-        self.namespace = namespace or self.cluster.namespace
+        cluster = Cluster.from_kubeconfig(kubeconfig, context)
+        try:
+            cluster.request("GET", "/version")
+        except ApiError as error:
+            if error.status == _UNAUTHORIZED:
+                raise
+        self.cluster, self.watches = cluster, Watches(cluster)
+        self.namespace = cluster.namespace if namespace in (None, "") else namespace
 
     def close(self) -> None:
         """Let go of the cluster."""
@@ -69,11 +78,6 @@ class Session:
         """The answer to a dry run of the same inputs, once."""
         kept = self._dry_runs.pop(urn, None)
         return kept[1] if kept and kept[0] == inputs else None
-
-    def tell_unreachable(self, error: UnreachableError) -> None:
-        """Raise the error the first time. One failure fails a preview, and a thousand that say the same say no more."""
-        if self._unreachable_told.acquire(blocking=False):
-            raise error
 
     def attach(self, address: str) -> None:
         """The engine listens here for messages."""

@@ -19,7 +19,7 @@ from mlinfra.local.moto import Moto
 from mlinfra.providers.aws import local_inputs, serve
 from mlinfra.providers.aws.registry import find
 from mlinfra.wire.protocol import provider_pb2, provider_pb2_grpc
-from mlinfra.wire.server import Server, channel
+from mlinfra.wire.server import OPTIONS, Server
 from mlinfra.wire.values import decode, encode
 
 _ACCOUNTS = itertools.count(200000000001)
@@ -29,7 +29,8 @@ class Engine:
     """One provider instance, seen from the engine: a connection of its own, plain values in and out."""
 
     def __init__(self, address: str) -> None:
-        self.channel = channel(address)
+        # A connection of its own, as the engine's instances have; channels of one process would share one.
+        self.channel = grpc.insecure_channel(address, options=[*OPTIONS, ("grpc.use_local_subchannel_pool", 1)])
         self.stub = provider_pb2_grpc.ResourceProviderStub(self.channel)
 
     def configure(self, inputs: Mapping[str, Any]) -> Any:
@@ -61,9 +62,13 @@ class Engine:
         return response.id, decode(response.properties)
 
     def read(
-        self, token: str, id: str, inputs: Mapping[str, Any] | None = None, outputs: Mapping[str, Any] | None = None
+        self,
+        token: str,
+        resource_id: str,
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        request = provider_pb2.ReadRequest(id=id, urn=urn(token), type=token, properties=encode(outputs or {}))
+        request = provider_pb2.ReadRequest(id=resource_id, urn=urn(token), type=token, properties=encode(outputs or {}))
         if inputs is not None:
             request.inputs.CopyFrom(encode(inputs))
         response = self.stub.Read(request)
@@ -72,14 +77,14 @@ class Engine:
     def update(
         self,
         token: str,
-        id: str,
+        resource_id: str,
         old: Mapping[str, Any],
         new: Mapping[str, Any],
         outputs: Mapping[str, Any],
         preview: bool = False,
     ) -> dict[str, Any]:
         request = provider_pb2.UpdateRequest(
-            id=id,
+            id=resource_id,
             urn=urn(token),
             type=token,
             old_inputs=encode(old),
@@ -89,10 +94,10 @@ class Engine:
         )
         return decode(self.stub.Update(request).properties)
 
-    def delete(self, token: str, id: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+    def delete(self, token: str, resource_id: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         self.stub.Delete(
             provider_pb2.DeleteRequest(
-                id=id, urn=urn(token), type=token, old_inputs=encode(inputs), properties=encode(outputs)
+                id=resource_id, urn=urn(token), type=token, old_inputs=encode(inputs), properties=encode(outputs)
             )
         )
 
@@ -176,7 +181,7 @@ Look = Callable[[World, str], Any]
 
 
 @pytest.fixture
-def lifecycle(world: World) -> Callable[..., None]:  # noqa: C901 — one life, told from beginning to end
+def lifecycle(world: World) -> Callable[..., None]:
     """A resource's whole life, each step checked with boto3, which knows nothing of the provider.
 
     - `prepare` makes what the resource needs and gives the words that `inputs` and the expectations use;
@@ -208,8 +213,8 @@ def lifecycle(world: World) -> Callable[..., None]:  # noqa: C901 — one life, 
         _, expected = engine.create(token, first, preview=True)
         assert {name for name, value in expected.items() if value is UNKNOWN} == set(kind.outputs)
 
-        id, state = engine.create(token, first)
-        assert look(world, id) == made(words)
+        resource_id, state = engine.create(token, first)
+        assert look(world, resource_id) == made(words)
         assert set(state) == set(expected)
         assert UNKNOWN not in state.values()
         shown = reveal(state)
@@ -217,8 +222,11 @@ def lifecycle(world: World) -> Callable[..., None]:  # noqa: C901 — one life, 
             assert shown[name] == value
 
         assert engine.diff(token, first, first, state).changes == provider_pb2.DiffResponse.DIFF_NONE
-        assert engine.read(token, id, first, state) == (first, state)  # no drift, and nothing is written otherwise
-        _imports(engine, token, id, first)
+        assert engine.read(token, resource_id, first, state) == (
+            first,
+            state,
+        )  # no drift, and nothing is written otherwise
+        _imports(engine, token, resource_id, first)
 
         current = first
         if change:
@@ -226,13 +234,13 @@ def lifecycle(world: World) -> Callable[..., None]:  # noqa: C901 — one life, 
             difference = engine.diff(token, first, current, state)
             assert set(difference.diffs) == set(change(words))
             assert not difference.replaces
-            planned = engine.update(token, id, first, current, state, preview=True)
-            assert look(world, id) == made(words)
+            planned = engine.update(token, resource_id, first, current, state, preview=True)
+            assert look(world, resource_id) == made(words)
             assert set(kind.volatile) == {name for name, value in planned.items() if value is UNKNOWN}
-            state = engine.update(token, id, first, current, state)
+            state = engine.update(token, resource_id, first, current, state)
             assert changed is not None
-            assert look(world, id) == changed(words)
-            assert engine.read(token, id, current, state) == (current, state)
+            assert look(world, resource_id) == changed(words)
+            assert engine.read(token, resource_id, current, state) == (current, state)
 
         for other in replaces(words):
             difference = engine.diff(token, current, engine.checked(token, _merged(program, other)), state)
@@ -240,24 +248,24 @@ def lifecycle(world: World) -> Callable[..., None]:  # noqa: C901 — one life, 
             assert difference.deleteBeforeReplace == (bool(kind.names) and not set(other) & set(kind.names))
 
         if drift:
-            before = look(world, id)
-            drift(world, id)
-            assert look(world, id) != before
-            found = engine.read(token, id, current, state)
+            before = look(world, resource_id)
+            drift(world, resource_id)
+            assert look(world, resource_id) != before
+            found = engine.read(token, resource_id, current, state)
             assert found is not None
             live_inputs, live_state = found
             plain = reveal(live_inputs)
             assert {name: plain.get(name) for name in drifted or {}} == drifted
             repair = engine.diff(token, live_inputs, current, live_state)
             assert set(repair.diffs) == set(drifted or {})
-            state = engine.update(token, id, live_inputs, current, live_state)
-            assert look(world, id) == before
+            state = engine.update(token, resource_id, live_inputs, current, live_state)
+            assert look(world, resource_id) == before
 
-        engine.delete(token, id, current, state)
-        engine.delete(token, id, current, state)
+        engine.delete(token, resource_id, current, state)
+        engine.delete(token, resource_id, current, state)
         if not lasting:
-            assert engine.read(token, id, current, state) is None
-            assert look(world, id) is None
+            assert engine.read(token, resource_id, current, state) is None
+            assert look(world, resource_id) is None
 
     return live
 
@@ -266,9 +274,9 @@ def _merged(program: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in {**program, **change}.items() if value is not None}
 
 
-def _imports(engine: Engine, token: str, id: str, program: Mapping[str, Any]) -> None:
+def _imports(engine: Engine, token: str, resource_id: str, program: Mapping[str, Any]) -> None:
     """What an import finds is what the program says, except for what speaks to the provider alone."""
-    found = engine.read(token, id)
+    found = engine.read(token, resource_id)
     assert found is not None
     inputs, outputs = found
     apart = {field.name for field in find(token).fields if field.apart}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mlinfra.providers.kubernetes.client import Cluster
 from mlinfra.providers.kubernetes.provider import serve
@@ -16,6 +17,9 @@ from tests.providers.kubernetes.engine import Engine
 
 TOOLS = ("kwokctl", "kwok", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _numbers = itertools.count(1)
+
+settings.register_profile("timeless", deadline=None, max_examples=50)
+settings.load_profile("timeless")
 
 
 def find_tools() -> dict[str, Path]:

@@ -47,3 +47,8 @@ def test_state_keeps_no_managed_fields() -> None:
         "__initialApiVersion": "v1",
         "__fieldManager": "m",
     }
+
+
+def test_state_holds_what_the_engines_numbers_cannot_as_text() -> None:
+    live = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "a"}, "status": {"nanoseconds": [2**60, 5]}}
+    assert state(live, {}, "m")["status"] == {"nanoseconds": [str(2**60), 5]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+import yaml
 from google.protobuf.empty_pb2 import Empty
 
 from mlinfra.functions import UNKNOWN, holds, reveal
@@ -200,6 +202,10 @@ def test_a_pod_that_fits_nowhere_is_named(engine: Engine, namespace: str) -> Non
     assert "0 of 1 replicas are available" in refreshed.reasons[0]
     mended = engine.update("gpu", DEPLOYMENT, kinds.deployment("gpu"))
     assert mended.reasons == []
+
+
+def test_a_job_is_waited_for(engine: Engine) -> None:
+    assert engine.create("job", JOB, kinds.job()).outputs["status"]["succeeded"] == 1
 
 
 def test_a_failed_job_is_told_at_once(engine: Engine) -> None:
@@ -461,6 +467,14 @@ def test_a_list_with_a_secret_is_secret_as_a_whole(engine: Engine, cluster: Clus
     assert reveal(found.inputs["spec"]["template"]["spec"]["containers"]) == reveal(containers)  # type: ignore[union-attr]
 
 
+def test_a_refusal_does_not_quote_secrets(engine: Engine) -> None:
+    policy = kinds.deployment(template=kinds.template(restartPolicy=Secret("hunter2")))
+    for attempt in (engine.preview, engine.create):
+        with pytest.raises(Failed, match=r"restartPolicy: Unsupported value: \"\[secret\]\"") as error:
+            attempt("web", DEPLOYMENT, policy)
+        assert "hunter2" not in str(error.value)
+
+
 UNKNOWNS: dict[str, dict[str, Any]] = {
     "a value": {"metadata": {"name": "x"}, "data": {"a": UNKNOWN}},
     "the name": {"metadata": {"name": UNKNOWN}, "data": {"a": "1"}},
@@ -552,16 +566,21 @@ current-context: a
 """
 
 
-def test_an_unreachable_cluster_is_told_once(address: str) -> None:
+def test_an_unreachable_cluster_is_told_by_the_instance(address: str) -> None:
     with Engine(address) as engine:
-        engine.configure({"kubeconfig": NOWHERE})
         with pytest.raises(Failed) as error:
-            engine.preview("a", CONFIG_MAP, kinds.config_map(a="1"))
+            engine.configure({"kubeconfig": NOWHERE})
         assert str(error.value).startswith("the Kubernetes API server at https://127.0.0.1:1 cannot be reached\n")
         assert "Connection refused" in str(error.value)
-        assert engine.preview("b", CONFIG_MAP, kinds.config_map(a="1"))["data"] == {"a": "1"}
-        with pytest.raises(Failed, match="cannot be reached"):
-            engine.create("c", CONFIG_MAP, kinds.config_map(a="1"))
+
+
+def test_credentials_that_are_not_taken_are_told_by_the_instance(address: str, kubeconfig: Path) -> None:
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": "hunter2"}
+    with Engine(address) as engine:
+        with pytest.raises(Failed, match="Sign in to the cluster again") as error:
+            engine.configure({"kubeconfig": json.dumps(config)})
+        assert "hunter2" not in str(error.value)
 
 
 def test_another_kubeconfig_replaces_nothing() -> None:

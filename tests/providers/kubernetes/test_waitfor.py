@@ -35,5 +35,5 @@ def test_waits(annotation: str) -> None:
 
 @pytest.mark.parametrize("annotation", ["Ready", "condition=", "jsonpath={.items[*].x}", '["condition=A"', "[1]"])
 def test_what_is_not_understood(annotation: str) -> None:
-    with pytest.raises(ValueError, match="^is "):
+    with pytest.raises(ValueError, match=r"^is "):
         parse(annotation)

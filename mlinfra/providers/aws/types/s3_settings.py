@@ -141,11 +141,15 @@ _RULE: Final = (
     Field("transitions", (Field("date"), Field("days", int), _STORAGE_CLASS), many=True, unordered=True),
     Field(
         "noncurrentVersionExpiration",
-        (Field("noncurrentDays", int, required=True), Field("newerNoncurrentVersions", int)),
+        (Field("noncurrentDays", int, required=True), Field("newerNoncurrentVersions", int, forgotten=True)),
     ),
     Field(
         "noncurrentVersionTransitions",
-        (Field("noncurrentDays", int, required=True), Field("newerNoncurrentVersions", int), _STORAGE_CLASS),
+        (
+            Field("noncurrentDays", int, required=True),
+            Field("newerNoncurrentVersions", int, forgotten=True),
+            _STORAGE_CLASS,
+        ),
         many=True,
         unordered=True,
     ),

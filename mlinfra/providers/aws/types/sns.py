@@ -45,16 +45,22 @@ def _value(kind: Any, text: str) -> Any:
     return int(text) if kind is int else text
 
 
+_PROTOCOLS: Final = {
+    "application": "Application",
+    "firehose": "Firehose",
+    "http": "HTTP",
+    "lambda": "Lambda",
+    "sqs": "SQS",
+}
 _FEEDBACK: Final = tuple(
-    field
-    for protocol, aws in (("application", "Application"), ("firehose", "Firehose"), ("http", "HTTP"),
-                          ("lambda", "Lambda"), ("sqs", "SQS"))
-    for field in (
-        Field(f"{protocol}SuccessFeedbackRoleArn", aws=f"{aws}SuccessFeedbackRoleArn", forgotten=True),
-        Field(f"{protocol}SuccessFeedbackSampleRate", int, aws=f"{aws}SuccessFeedbackSampleRate", bounds=(0, 100), forgotten=True),
-        Field(f"{protocol}FailureFeedbackRoleArn", aws=f"{aws}FailureFeedbackRoleArn", forgotten=True),
+    Field(f"{protocol}{what}", kind, aws=f"{aws}{what}", bounds=bounds, forgotten=True)
+    for protocol, aws in _PROTOCOLS.items()
+    for what, kind, bounds in (
+        ("SuccessFeedbackRoleArn", str, None),
+        ("SuccessFeedbackSampleRate", int, (0, 100)),
+        ("FailureFeedbackRoleArn", str, None),
     )
-)  # fmt: skip
+)
 
 _TOPIC: Final = (
     Field("displayName", default=""),

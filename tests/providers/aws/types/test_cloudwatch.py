@@ -103,7 +103,7 @@ def test_alarm_on_an_expression(world: Any) -> None:
         "metricQueries": QUERIES,
     }
     inputs = world.engine.checked(ALARM, program)
-    id, state = world.engine.create(ALARM, inputs)
+    resource_id, state = world.engine.create(ALARM, inputs)
     live = {query["Id"]: query for query in world.boto("cloudwatch").describe_alarms()["MetricAlarms"][0]["Metrics"]}
     assert live["rate"]["Expression"] == "errors / all"
     assert live["rate"]["ReturnData"] is True
@@ -113,7 +113,7 @@ def test_alarm_on_an_expression(world: Any) -> None:
         "Stat": "Sum",
         "Unit": "Count",
     }
-    assert world.engine.read(ALARM, id, inputs, state) == (inputs, state)
+    assert world.engine.read(ALARM, resource_id, inputs, state) == (inputs, state)
     turned = world.engine.checked(ALARM, {**program, "metricQueries": QUERIES[::-1]})
     assert not world.engine.diff(ALARM, inputs, turned, state).diffs
 
@@ -137,7 +137,8 @@ def test_dashboard(lifecycle: Any) -> None:
         try:
             return json.loads(world.boto("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
         except ClientError as error:
-            assert error.response["Error"]["Code"] in ("ResourceNotFound", "DashboardNotFoundError")
+            if error.response["Error"]["Code"] not in ("ResourceNotFound", "DashboardNotFoundError"):
+                raise
             return None
 
     lifecycle(

@@ -11,11 +11,12 @@ from botocore.exceptions import ClientError
 REPOSITORY = "aws:ecr/repository:Repository"
 
 
-def repository(world: Any, id: str) -> Any:
+def repository(world: Any, resource_id: str) -> Any:
     try:
-        live = world.boto("ecr").describe_repositories(repositoryNames=[id])["repositories"][0]
+        live = world.boto("ecr").describe_repositories(repositoryNames=[resource_id])["repositories"][0]
     except ClientError as error:
-        assert error.response["Error"]["Code"] == "RepositoryNotFoundException"
+        if error.response["Error"]["Code"] != "RepositoryNotFoundException":
+            raise
         return None
     return (
         live["imageTagMutability"],
@@ -47,8 +48,8 @@ def test_repository(lifecycle: Any) -> None:
         },
         changed=lambda words: ("IMMUTABLE", True, "KMS", {"c": "d"}),
         replaces=lambda words: [{"name": "ml/serve"}, {"encryptionConfigurations": [{"encryptionType": "AES256"}]}],
-        drift=lambda world, id: world.boto("ecr").put_image_tag_mutability(
-            repositoryName=id, imageTagMutability="MUTABLE"
+        drift=lambda world, resource_id: world.boto("ecr").put_image_tag_mutability(
+            repositoryName=resource_id, imageTagMutability="MUTABLE"
         ),
         drifted={"imageTagMutability": "MUTABLE"},
     )
@@ -56,18 +57,18 @@ def test_repository(lifecycle: Any) -> None:
 
 def test_a_repository_with_images_goes_only_when_told_so(world: Any, failure: Any) -> None:
     inputs = world.engine.checked(REPOSITORY, {"name": "full"})
-    id, state = world.engine.create(REPOSITORY, inputs)
+    resource_id, state = world.engine.create(REPOSITORY, inputs)
     manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": []}
     manifest["config"] = {
         "mediaType": "application/vnd.docker.container.image.v1+json",
         "size": 1,
         "digest": "sha256:0",
     }
-    world.boto("ecr").put_image(repositoryName=id, imageManifest=json.dumps(manifest), imageTag="v1")
-    error, _ = failure(world.engine.delete, REPOSITORY, id, inputs, state)
+    world.boto("ecr").put_image(repositoryName=resource_id, imageManifest=json.dumps(manifest), imageTag="v1")
+    error, _ = failure(world.engine.delete, REPOSITORY, resource_id, inputs, state)
     assert "RepositoryNotEmptyException" in error.details()
-    world.engine.delete(REPOSITORY, id, {**inputs, "forceDelete": True}, state)
-    assert repository(world, id) is None
+    world.engine.delete(REPOSITORY, resource_id, {**inputs, "forceDelete": True}, state)
+    assert repository(world, resource_id) is None
 
 
 def rules(count: int) -> dict[str, Any]:
@@ -94,11 +95,12 @@ DOCUMENTS = {
 def test_documents(lifecycle: Any, name: str) -> None:
     token, word, parameter, put, (first, second, theirs) = DOCUMENTS[name]
 
-    def look(world: Any, id: str) -> Any:
+    def look(world: Any, resource_id: str) -> Any:
         try:
-            return json.loads(getattr(world.boto("ecr"), f"get_{word}")(repositoryName=id)[parameter])
+            return json.loads(getattr(world.boto("ecr"), f"get_{word}")(repositoryName=resource_id)[parameter])
         except ClientError as error:
-            assert error.response["Error"]["Code"].endswith("PolicyNotFoundException")
+            if not error.response["Error"]["Code"].endswith("PolicyNotFoundException"):
+                raise
             return None
 
     def prepare(world: Any) -> dict[str, Any]:
@@ -115,6 +117,8 @@ def test_documents(lifecycle: Any, name: str) -> None:
         change=lambda words: {"policy": json.dumps(second, indent=2)},
         changed=lambda words: second,
         replaces=lambda words: [{"repository": "two"}],
-        drift=lambda world, id: getattr(world.boto("ecr"), put)(repositoryName=id, **{parameter: json.dumps(theirs)}),
+        drift=lambda world, resource_id: getattr(world.boto("ecr"), put)(
+            repositoryName=resource_id, **{parameter: json.dumps(theirs)}
+        ),
         drifted={"policy": json.dumps(theirs)},
     )

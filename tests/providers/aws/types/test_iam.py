@@ -27,12 +27,13 @@ def found(world: Any, operation: str, **parameters: Any) -> Any:
     try:
         return getattr(world.boto("iam"), operation)(**parameters)
     except ClientError as error:
-        assert error.response["Error"]["Code"] == "NoSuchEntity"
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
         return None
 
 
-def role(world: Any, id: str) -> Any:
-    answer = found(world, "get_role", RoleName=id)
+def role(world: Any, resource_id: str) -> Any:
+    answer = found(world, "get_role", RoleName=resource_id)
     if answer is None:
         return None
     live = answer["Role"]
@@ -84,10 +85,10 @@ def test_role(lifecycle: Any) -> None:
             {"team": "data", "tier": "dev"},
         ),
         replaces=lambda words: [{"name": "other"}, {"path": "/"}],
-        drift=lambda world, id: (
-            world.boto("iam").update_role(RoleName=id, Description="mine now", MaxSessionDuration=3600),
-            world.boto("iam").delete_role_permissions_boundary(RoleName=id),
-            world.boto("iam").untag_role(RoleName=id, TagKeys=["tier"]),
+        drift=lambda world, resource_id: (
+            world.boto("iam").update_role(RoleName=resource_id, Description="mine now", MaxSessionDuration=3600),
+            world.boto("iam").delete_role_permissions_boundary(RoleName=resource_id),
+            world.boto("iam").untag_role(RoleName=resource_id, TagKeys=["tier"]),
         ),
         drifted={
             "description": "mine now",
@@ -101,13 +102,13 @@ def test_role(lifecycle: Any) -> None:
 def test_a_role_with_policies_goes_only_when_told_so(world: Any, failure: Any) -> None:
     words = a_policy(world)
     careful = world.engine.checked(ROLE, {"name": "busy", "assumeRolePolicy": trust("ec2")})
-    id, state = world.engine.create(ROLE, careful)
-    world.boto("iam").attach_role_policy(RoleName=id, PolicyArn=words["policy"])
-    world.boto("iam").put_role_policy(RoleName=id, PolicyName="in", PolicyDocument=json.dumps(allow("s3:*")))
-    error, _ = failure(world.engine.delete, ROLE, id, careful, state)
+    resource_id, state = world.engine.create(ROLE, careful)
+    world.boto("iam").attach_role_policy(RoleName=resource_id, PolicyArn=words["policy"])
+    world.boto("iam").put_role_policy(RoleName=resource_id, PolicyName="in", PolicyDocument=json.dumps(allow("s3:*")))
+    error, _ = failure(world.engine.delete, ROLE, resource_id, careful, state)
     assert "DeleteConflict" in error.details()
-    world.engine.delete(ROLE, id, {**careful, "forceDetachPolicies": True}, state)
-    assert role(world, id) is None
+    world.engine.delete(ROLE, resource_id, {**careful, "forceDetachPolicies": True}, state)
+    assert role(world, resource_id) is None
 
 
 def test_a_role_name_that_is_taken(world: Any, failure: Any) -> None:
@@ -119,12 +120,12 @@ def test_a_role_name_that_is_taken(world: Any, failure: Any) -> None:
 
 
 def test_role_policy(lifecycle: Any) -> None:
-    def look(world: Any, id: str) -> Any:
-        name, _, policy = id.partition(":")
+    def look(world: Any, resource_id: str) -> Any:
+        name, _, policy = resource_id.partition(":")
         answer = found(world, "get_role_policy", RoleName=name, PolicyName=policy)
         return answer and answer["PolicyDocument"]
 
-    def drift(world: Any, id: str) -> None:
+    def drift(world: Any, resource_id: str) -> None:
         world.boto("iam").put_role_policy(RoleName="runner", PolicyName="reads", PolicyDocument=json.dumps(allow("*")))
 
     lifecycle(
@@ -151,7 +152,7 @@ def test_a_role_policy_that_somebody_wrote_is_not_overwritten(world: Any, failur
 
 
 def test_attachment(lifecycle: Any) -> None:
-    def look(world: Any, id: str) -> Any:
+    def look(world: Any, resource_id: str) -> Any:
         attached = world.boto("iam").list_attached_role_policies(RoleName="runner")["AttachedPolicies"]
         return [item["PolicyArn"] for item in attached] or None
 
@@ -165,12 +166,12 @@ def test_attachment(lifecycle: Any) -> None:
     )
 
 
-def managed(world: Any, id: str) -> Any:
-    answer = found(world, "get_policy", PolicyArn=id)
+def managed(world: Any, resource_id: str) -> Any:
+    answer = found(world, "get_policy", PolicyArn=resource_id)
     if answer is None:
         return None
     live = answer["Policy"]
-    version = found(world, "get_policy_version", PolicyArn=id, VersionId=live["DefaultVersionId"])
+    version = found(world, "get_policy_version", PolicyArn=resource_id, VersionId=live["DefaultVersionId"])
     return (
         live["Path"],
         version["PolicyVersion"]["Document"],
@@ -179,8 +180,10 @@ def managed(world: Any, id: str) -> Any:
 
 
 def test_policy(lifecycle: Any) -> None:
-    def drift(world: Any, id: str) -> None:
-        world.boto("iam").create_policy_version(PolicyArn=id, PolicyDocument=json.dumps(allow("*")), SetAsDefault=True)
+    def drift(world: Any, resource_id: str) -> None:
+        world.boto("iam").create_policy_version(
+            PolicyArn=resource_id, PolicyDocument=json.dumps(allow("*")), SetAsDefault=True
+        )
 
     lifecycle(
         POLICY,
@@ -203,11 +206,11 @@ def test_policy(lifecycle: Any) -> None:
 
 def test_more_changes_of_a_policy_than_it_has_versions(world: Any) -> None:
     old = world.engine.checked(POLICY, {"name": "busy", "policy": allow("s3:0")})
-    id, state = world.engine.create(POLICY, old)
+    resource_id, state = world.engine.create(POLICY, old)
     for number in range(1, 8):
         new = world.engine.checked(POLICY, {"name": "busy", "policy": allow(f"s3:{number}")})
-        state = world.engine.update(POLICY, id, old, new, state)
+        state = world.engine.update(POLICY, resource_id, old, new, state)
         old = new
-    assert managed(world, id)[1] == allow("s3:7")
-    world.engine.delete(POLICY, id, old, state)
-    assert managed(world, id) is None
+    assert managed(world, resource_id)[1] == allow("s3:7")
+    world.engine.delete(POLICY, resource_id, old, state)
+    assert managed(world, resource_id) is None

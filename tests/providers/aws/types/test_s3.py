@@ -35,8 +35,8 @@ def test_lifecycle(lifecycle: Any) -> None:
         change=lambda words: {"tags": {"team": "data"}},
         changed=lambda words: {"team": "data"},
         replaces=lambda words: [{"bucket": "other"}, {"objectLockEnabled": True}, {"region": "eu-west-1"}],
-        drift=lambda world, id: world.boto("s3").put_bucket_tagging(
-            Bucket=id, Tagging={"TagSet": [{"Key": "team", "Value": "intruder"}, {"Key": "x", "Value": "y"}]}
+        drift=lambda world, resource_id: world.boto("s3").put_bucket_tagging(
+            Bucket=resource_id, Tagging={"TagSet": [{"Key": "team", "Value": "intruder"}, {"Key": "x", "Value": "y"}]}
         ),
         drifted={"tags": {"team": "intruder", "x": "y"}},
     )
@@ -45,18 +45,18 @@ def test_lifecycle(lifecycle: Any) -> None:
 def test_tags_that_go_away_altogether(world: Any) -> None:
     old = world.engine.checked(BUCKET, {"bucket": "tagged", "tags": {"a": "b"}})
     new = world.engine.checked(BUCKET, {"bucket": "tagged"})
-    id, state = world.engine.create(BUCKET, old)
-    state = world.engine.update(BUCKET, id, old, new, state)
-    assert tags(world, id) == {}
+    resource_id, state = world.engine.create(BUCKET, old)
+    state = world.engine.update(BUCKET, resource_id, old, new, state)
+    assert tags(world, resource_id) == {}
     assert state["tagsAll"] == {}
 
 
 def test_another_region(world: Any) -> None:
     inputs = world.engine.checked(BUCKET, {"bucket": "far-away", "region": "eu-west-1"})
-    id, state = world.engine.create(BUCKET, inputs)
-    assert world.boto("s3").get_bucket_location(Bucket=id)["LocationConstraint"] == "eu-west-1"
+    resource_id, state = world.engine.create(BUCKET, inputs)
+    assert world.boto("s3").get_bucket_location(Bucket=resource_id)["LocationConstraint"] == "eu-west-1"
     assert state["bucketRegionalDomainName"] == "far-away.s3.eu-west-1.amazonaws.com"
-    assert world.engine.read(BUCKET, id, inputs, state) == (inputs, state)
+    assert world.engine.read(BUCKET, resource_id, inputs, state) == (inputs, state)
 
 
 def test_object_lock(world: Any) -> None:
@@ -96,33 +96,33 @@ def test_a_name_is_free_again_after_a_deletion(world: Any) -> None:
 def test_a_bucket_with_objects_is_kept_unless_told_otherwise(world: Any, failure: Any) -> None:
     s3 = world.boto("s3")
     careful = world.engine.checked(BUCKET, {"bucket": "full"})
-    id, state = world.engine.create(BUCKET, careful)
-    s3.put_bucket_versioning(Bucket=id, VersioningConfiguration={"Status": "Enabled"})
+    resource_id, state = world.engine.create(BUCKET, careful)
+    s3.put_bucket_versioning(Bucket=resource_id, VersioningConfiguration={"Status": "Enabled"})
     for _ in range(2):
-        s3.put_object(Bucket=id, Key="model", Body=b"1")
-    s3.delete_object(Bucket=id, Key="model")
-    error, _ = failure(world.engine.delete, BUCKET, id, careful, state)
+        s3.put_object(Bucket=resource_id, Key="model", Body=b"1")
+    s3.delete_object(Bucket=resource_id, Key="model")
+    error, _ = failure(world.engine.delete, BUCKET, resource_id, careful, state)
     assert "bucket full holds objects" in error.details()
     assert "forceDestroy" in error.details()
 
     forced = world.engine.checked(BUCKET, {"bucket": "full", "forceDestroy": True})
     assert set(world.engine.diff(BUCKET, careful, forced, state).diffs) == {"forceDestroy"}
-    state = world.engine.update(BUCKET, id, careful, forced, state)
-    world.engine.delete(BUCKET, id, forced, state)
-    assert tags(world, id) is None
+    state = world.engine.update(BUCKET, resource_id, careful, forced, state)
+    world.engine.delete(BUCKET, resource_id, forced, state)
+    assert tags(world, resource_id) is None
 
 
 def test_more_objects_than_one_call_deletes(world: Any) -> None:
     s3 = world.boto("s3")
     inputs = world.engine.checked(BUCKET, {"bucket": "many", "forceDestroy": True})
-    id, state = world.engine.create(BUCKET, inputs)
-    s3.put_bucket_versioning(Bucket=id, VersioningConfiguration={"Status": "Enabled"})
-    s3.put_object(Bucket=id, Key="seed", Body=b"")
+    resource_id, state = world.engine.create(BUCKET, inputs)
+    s3.put_bucket_versioning(Bucket=resource_id, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=resource_id, Key="seed", Body=b"")
     for number in range(BATCH // 2 + 1):
-        s3.put_object(Bucket=id, Key=f"{number}", Body=b"")
-        s3.delete_object(Bucket=id, Key=f"{number}")
-    world.engine.delete(BUCKET, id, inputs, state)
-    assert tags(world, id) is None
+        s3.put_object(Bucket=resource_id, Key=f"{number}", Body=b"")
+        s3.delete_object(Bucket=resource_id, Key=f"{number}")
+    world.engine.delete(BUCKET, resource_id, inputs, state)
+    assert tags(world, resource_id) is None
 
 
 def test_a_name_is_made_up_and_kept(world: Any) -> None:
@@ -138,7 +138,7 @@ def test_a_name_is_made_up_and_kept(world: Any) -> None:
 def test_unknown_name_in_a_preview(world: Any) -> None:
     inputs = world.engine.checked(BUCKET, {"bucket": UNKNOWN, "tags": {"a": UNKNOWN}})
     assert inputs["bucket"] is UNKNOWN
-    id, state = world.engine.create(BUCKET, inputs, preview=True)
-    assert id == ""
+    resource_id, state = world.engine.create(BUCKET, inputs, preview=True)
+    assert resource_id == ""
     assert state["arn"] is UNKNOWN
     assert state["tagsAll"] == {"a": UNKNOWN}

@@ -17,7 +17,8 @@ def secret(world: Any, arn: str) -> Any:
     try:
         live = world.boto("secretsmanager").describe_secret(SecretId=arn)
     except ClientError as error:
-        assert error.response["Error"]["Code"] == "ResourceNotFoundException"
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
         return None
     if live.get("DeletedDate"):
         return None
@@ -63,15 +64,15 @@ def test_secret(lifecycle: Any) -> None:
 
 def test_a_secret_can_be_deleted_at_once(world: Any) -> None:
     inputs = world.engine.checked(SECRET, {"name": "short-lived", "recoveryWindowInDays": 0})
-    id, state = world.engine.create(SECRET, inputs)
-    world.engine.delete(SECRET, id, inputs, state)
+    resource_id, state = world.engine.create(SECRET, inputs)
+    world.engine.delete(SECRET, resource_id, inputs, state)
     assert world.engine.create(SECRET, inputs)[0] != ""
 
 
 def test_a_name_that_waits_for_its_deletion_is_told_so(world: Any, failure: Any) -> None:
     inputs = world.engine.checked(SECRET, {"name": "waits"})
-    id, state = world.engine.create(SECRET, inputs)
-    world.engine.delete(SECRET, id, inputs, state)
+    resource_id, state = world.engine.create(SECRET, inputs)
+    world.engine.delete(SECRET, resource_id, inputs, state)
     error, _ = failure(world.engine.create, SECRET, inputs)
     assert "can still be recovered, so its name is not free" in error.details()
 
@@ -80,8 +81,8 @@ def a_secret(world: Any) -> dict[str, Any]:
     return {"secret": world.boto("secretsmanager").create_secret(Name="ml/token")["ARN"]}
 
 
-def value(world: Any, id: str) -> Any:
-    arn, _, version = id.rpartition("|")
+def value(world: Any, resource_id: str) -> Any:
+    arn, _, version = resource_id.rpartition("|")
     live = world.boto("secretsmanager").get_secret_value(SecretId=arn, VersionId=version)
     return live.get("SecretString") or live.get("SecretBinary")
 
@@ -103,9 +104,9 @@ def test_a_binary_version(world: Any) -> None:
     words, data = a_secret(world), base64.b64encode(b"\x00\xff").decode()
     inputs = world.engine.checked(VERSION, {"secretId": words["secret"], "secretBinary": data})
     assert inputs["secretBinary"] == Marked(data)
-    id, state = world.engine.create(VERSION, inputs)
-    assert value(world, id) == b"\x00\xff"
-    assert world.engine.read(VERSION, id, inputs, state) == (inputs, state)
+    resource_id, state = world.engine.create(VERSION, inputs)
+    assert value(world, resource_id) == b"\x00\xff"
+    assert world.engine.read(VERSION, resource_id, inputs, state) == (inputs, state)
 
 
 def test_a_new_value_is_current_and_the_old_one_goes(world: Any) -> None:
@@ -126,8 +127,8 @@ def test_stages_are_moved(world: Any) -> None:
     base = {"secretId": words["secret"], "secretString": "one"}
     old = world.engine.checked(VERSION, {**base, "versionStages": ["AWSCURRENT", "blue"]})
     new = world.engine.checked(VERSION, {**base, "versionStages": ["green", "AWSCURRENT"]})
-    id, state = world.engine.create(VERSION, old)
-    world.engine.update(VERSION, id, old, new, state)
+    resource_id, state = world.engine.create(VERSION, old)
+    world.engine.update(VERSION, resource_id, old, new, state)
     stages = world.boto("secretsmanager").describe_secret(SecretId=words["secret"])["VersionIdsToStages"]
     assert set(stages[state["versionId"]]) == {"AWSCURRENT", "green"}
-    assert world.engine.read(VERSION, id, new, state)[0]["versionStages"] == ["green", "AWSCURRENT"]
+    assert world.engine.read(VERSION, resource_id, new, state)[0]["versionStages"] == ["green", "AWSCURRENT"]

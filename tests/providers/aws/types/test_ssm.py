@@ -16,7 +16,8 @@ def parameter(world: Any, name: str) -> Any:
     try:
         live = world.boto("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
     except ClientError as error:
-        assert error.response["Error"]["Code"] == "ParameterNotFound"
+        if error.response["Error"]["Code"] != "ParameterNotFound":
+            raise
         return None
     described = world.boto("ssm").describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [name]}])
     about = described["Parameters"][0]
@@ -55,19 +56,19 @@ def test_the_value_is_secret_everywhere(world: Any) -> None:
     program = {"name": "password", "type": "SecureString", "value": "hunter2hunter2"}
     inputs = world.engine.checked(PARAMETER, program)  # not marked by the program
     assert inputs["value"] == Secret("hunter2hunter2")
-    id, state = world.engine.create(PARAMETER, inputs)
+    resource_id, state = world.engine.create(PARAMETER, inputs)
     assert state["value"] == Secret("hunter2hunter2")
-    live, outputs = world.engine.read(PARAMETER, id)
+    live, outputs = world.engine.read(PARAMETER, resource_id)
     assert live["value"] == outputs["value"] == Secret("hunter2hunter2")
     new = world.engine.checked(PARAMETER, {**program, "value": Secret("correct horse")})
-    assert world.engine.update(PARAMETER, id, inputs, new, state)["value"] == Secret("correct horse")
+    assert world.engine.update(PARAMETER, resource_id, inputs, new, state)["value"] == Secret("correct horse")
 
 
 def test_the_version_is_unknown_before_an_update_and_counts_up(world: Any) -> None:
     old = world.engine.checked(PARAMETER, {"name": "n", "type": "String", "insecureValue": "1"})
     new = world.engine.checked(PARAMETER, {"name": "n", "type": "String", "insecureValue": "2"})
-    id, state = world.engine.create(PARAMETER, old)
-    assert world.engine.update(PARAMETER, id, old, new, state)["version"] == 2
+    resource_id, state = world.engine.create(PARAMETER, old)
+    assert world.engine.update(PARAMETER, resource_id, old, new, state)["version"] == 2
 
 
 def test_an_existing_parameter_is_overwritten_only_when_told_so(world: Any, failure: Any) -> None:

@@ -1,0 +1,16 @@
+#: - {code: blueprint-exit, line: 5, says: ["loading blueprint case", "exit(3)", cannot end the command]}
+
+import sys
+
+sys.exit(3)
+
+from mlinfra import Blueprint, Bucket, Environment, Field, NodePool, Params, Raw, TrainingCluster, TrainingJob, blueprint
+
+
+class P(Params):
+    pass
+
+
+@blueprint("case", version="1.0.0")
+def case(env: Environment, p: P) -> Blueprint:
+    return Blueprint(Bucket("data"))

@@ -1,0 +1,14 @@
+#: - {code: blueprint-import, line: 3, says: ["cannot import name 'Bukket'"]}
+
+from mlinfra import Bukket
+
+from mlinfra import Blueprint, Bucket, Environment, Field, NodePool, Params, Raw, TrainingCluster, TrainingJob, blueprint
+
+
+class P(Params):
+    pass
+
+
+@blueprint("case", version="1.0.0")
+def case(env: Environment, p: P) -> Blueprint:
+    return Blueprint(Bucket("data"))

@@ -1,0 +1,12 @@
+#: - {code: blueprint-result, line: 10, says: [returned no Blueprint, It returned nothing, return Blueprint]}
+
+from mlinfra import Blueprint, Bucket, Environment, Field, NodePool, Params, Raw, TrainingCluster, TrainingJob, blueprint
+
+
+class P(Params):
+    pass
+
+
+@blueprint("case", version="1.0.0")
+def case(env: Environment, p: P) -> Blueprint:
+    Bucket("data")

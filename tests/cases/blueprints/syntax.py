@@ -1,0 +1,13 @@
+#: - {code: blueprint-syntax-error, line: 12, says: [is not valid Python]}
+
+from mlinfra import Blueprint, Bucket, Environment, Field, NodePool, Params, Raw, TrainingCluster, TrainingJob, blueprint
+
+
+class P(Params):
+    pass
+
+
+@blueprint("case", version="1.0.0")
+def case(env: Environment, p: P) -> Blueprint:
+    return Blueprint(Bucket("data")
+    x = 1

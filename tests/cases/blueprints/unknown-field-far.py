@@ -1,0 +1,12 @@
+#: - {code: unknown-field, line: 12, says: ["there is no field 'zzz'", "The fields are classification"]}
+
+from mlinfra import Blueprint, Bucket, Environment, Field, NodePool, Params, Raw, TrainingCluster, TrainingJob, blueprint
+
+
+class P(Params):
+    pass
+
+
+@blueprint("case", version="1.0.0")
+def case(env: Environment, p: P) -> Blueprint:
+    return Blueprint(Bucket("data", zzz=True))

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlinfra.diagnostics import MlinfraError
+from mlinfra.providers.base import text
+from mlinfra.providers.kubernetes.client import Cluster
+from mlinfra.providers.kubernetes.kubeconfig import load
+
+
+def config(server: str = "https://10.0.0.1:6443/", **cluster: Any) -> dict[str, Any]:
+    return {
+        "clusters": [{"name": "c", "cluster": {"server": server, **cluster}}],
+        "users": [{"name": "u", "user": {"token": "hunter2"}}],
+        "contexts": [
+            {"name": "one", "context": {"cluster": "c", "user": "u"}},
+            {"name": "two", "context": {"cluster": "c", "namespace": "team"}},
+        ],
+        "current-context": "one",
+    }
+
+
+def test_the_current_context_and_a_named_one() -> None:
+    access = load(json.dumps(config()))
+    assert (access.server, access.namespace) == ("https://10.0.0.1:6443", "default")
+    assert access.credentials.headers() == {"Authorization": "Bearer hunter2"}
+    named = load(json.dumps(config()), "two")
+    assert named.namespace == "team"
+    assert named.credentials.headers() == {}
+
+
+def test_trust() -> None:
+    access = load(json.dumps(config()))
+    assert access.tls is not None
+    assert access.tls.verify_mode == ssl.CERT_REQUIRED
+    careless = load(json.dumps(config(**{"insecure-skip-tls-verify": True})))
+    assert careless.tls is not None
+    assert careless.tls.verify_mode == ssl.CERT_NONE
+    assert load(json.dumps(config("http://10.0.0.1"))).tls is None
+
+
+def test_certificates_in_place_are_those_in_files(kubeconfig: Path, cluster: Cluster) -> None:
+    content = yaml.safe_load(kubeconfig.read_text())
+    for section, kind, keys in (
+        ("clusters", "cluster", ["certificate-authority"]),
+        ("users", "user", ["client-certificate", "client-key"]),
+    ):
+        record = content[section][0][kind]
+        for key in keys:
+            source = Path(record.pop(key))
+            record[f"{key}-data"] = base64.b64encode(source.read_bytes()).decode()
+    assert Cluster.from_kubeconfig(json.dumps(content)).get("v1", "Namespace", "default") is not None
+
+
+def test_relative_paths_start_from_the_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-file\n")
+    wanted = config()
+    wanted["users"][0]["user"] = {"tokenFile": "token"}
+    path = tmp_path / "config"
+    path.write_text(json.dumps(wanted))
+    assert load(path).credentials.headers() == {"Authorization": "Bearer from-file"}
+
+
+NO_CERTIFICATE = config(**{"certificate-authority-data": base64.b64encode(b"nothing").decode()})
+WRONG: dict[str, tuple[str, str]] = {
+    "no file": ("/not/there", "No such file"),
+    "no YAML": ("token: hunter2\n\t- [", "not YAML at line 2"),
+    "no mapping": ("- hunter2\n", "not a YAML mapping"),
+    "no context": (json.dumps({**config(), "current-context": ""}), "no current-context"),
+    "an unknown context": (
+        json.dumps({**config(), "current-context": "x"}),
+        "no entry 'x' in contexts; there: one, two",
+    ),
+    "no cluster": (json.dumps({**config(), "clusters": None}), "no entry 'c' in clusters; there: none"),
+    "no server": (json.dumps(config("")), "'c' has no server"),
+    "no certificate": (json.dumps(NO_CERTIFICATE), "certificates cannot be loaded"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_told_without_credentials(case: str) -> None:
+    source, words = WRONG[case]
+    with pytest.raises(MlinfraError) as error:
+        load(source)
+    assert words in text(error.value)
+    assert "hunter2" not in text(error.value)
