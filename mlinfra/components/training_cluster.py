@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
 
+from mlinfra import naming
 from mlinfra.authoring import Component, Many
 from mlinfra.components.access import Grant, service_account
 from mlinfra.components.node_pool import NodePool
@@ -122,7 +124,7 @@ class TrainingCluster(Component):
             "repository",
             "aws:ecr/repository:Repository",
             {
-                "name": scope.label_name(),
+                "name": _single_hyphens(scope.label_name()),
                 "imageTagMutability": "IMMUTABLE",
                 "imageScanningConfiguration": {"scanOnPush": True},
                 "encryptionConfigurations": [{"encryptionType": "AES256"}],
@@ -141,6 +143,12 @@ class TrainingCluster(Component):
             Grant(("ecr:GetAuthorizationToken",), ("*",)),
             Grant((*_PULL, *_PUSH), (Ref(repository.node, ("arn",)),)),
         ]
+
+
+def _single_hyphens(name: str) -> str:
+    """A repository's name: ECR takes no two hyphens in a row (ECR API reference, `CreateRepository`)."""
+    single = re.sub("-{2,}", "-", name)
+    return name if single == name else f"{single}-{naming.short_hash(name)}"
 
 
 def _expiry(image_count: int) -> list[Value]:

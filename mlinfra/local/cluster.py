@@ -9,32 +9,22 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import urllib3
 import yaml
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
-from mlinfra.local import ports
+from mlinfra.local import kwokctl, ports
+from mlinfra.local.kwokctl import COMPONENTS, PORTS, configuration, tool_of
 from mlinfra.local.processes import command_line, kill, started_from
 from mlinfra.providers.kubernetes import kubeconfig
 from mlinfra.tools.lock import lock
 
-TOOLS: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl")
-COMPONENTS: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
-_PORTS: Final = (
-    "kubeApiserverPort",
-    "etcdPort",
-    "etcdPeerPort",
-    "kubeControllerManagerPort",
-    "kubeSchedulerPort",
-    "kwokControllerPort",
-)
 _READY_SECONDS: Final = 60.0
 _PAUSE: Final = 0.1
 
@@ -119,34 +109,8 @@ class KwokCluster:
     def _create(self) -> ClusterInfo:
         self._tell("creating")
         self._remove()
-        tools = self._tools()
-        options: dict[str, Any] = {
-            "runtime": "binary",
-            "bindAddress": "127.0.0.1",  # by default etcd, without authentication, listens on every interface
-            "disableQPSLimits": True,
-            # Nodes tell that they live by their status. With leases a KWOK that was started again leaves its nodes,
-            # and the pods on them, alone for 200 s: it has a new name, and the old one's leases have not ended.
-            "nodeLeaseDurationSeconds": 0,
-            # kwokctl asks kubectl, which it would download, whether the API server answers. We ask ourselves.
-            "kubectlBinary": shutil.which("true") or "/bin/true",
-            "etcdBinary": str(tools["etcd"]),
-            "kubeApiserverBinary": str(tools["kube-apiserver"]),
-            "kubeControllerManagerBinary": str(tools["kube-controller-manager"]),
-            "kubeSchedulerBinary": str(tools["kube-scheduler"]),
-            "kwokControllerBinary": str(tools["kwok"]),
-        } | dict(zip(_PORTS, ports.choose(len(_PORTS)), strict=True))
-        # One of each is all there will be: after a stop, a new one would wait 15 s for the lease of the old one to end.
-        alone = [{"key": "leader-elect", "value": "false"}]
-        config = {
-            "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
-            "kind": "KwokctlConfiguration",
-            "options": options,
-            "componentsPatches": [
-                {"name": name, "extraArgs": alone} for name in ("kube-controller-manager", "kube-scheduler")
-            ],
-        }
         path = self._folder / f"{self.name}.yaml"
-        path.write_text(yaml.safe_dump(config))
+        path.write_text(yaml.safe_dump(configuration(self._tools())))
         output = self._kwokctl("create", "--config", str(path), "--kubeconfig=")
         info = self._wait()
         if info is None:
@@ -155,11 +119,28 @@ class KwokCluster:
 
     def _start(self) -> ClusterInfo | None:
         """Start the components that do not run; None where the cluster does not come up by that."""
+        new_kwok = self._pid("kwok-controller") is None
         self._forget_dead()
         self._link(self._tools())
         self._move_from_taken_ports()
         self._kwokctl("start")
-        return self._wait()
+        info = self._wait()
+        if info and new_kwok:
+            self._hand_over_nodes()
+        return info
+
+    def _hand_over_nodes(self) -> None:
+        """Give the nodes to a KWOK that was started anew.
+
+        It has another name than the one before, whose leases on the nodes it would respect: for 200 s no node would
+        become ready, and no pod run. Without leases, KWOK 0.7 does not take up the pods of nodes that it finds.
+        """
+        kill(pid for pid in [self._pid("kwok-controller")] if pid)
+        access = kubeconfig.load(self.kubeconfig)
+        with urllib3.PoolManager(ssl_context=access.tls, retries=False, timeout=10.0) as http:
+            http.request("DELETE", f"{access.server}/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
+        self._forget_dead()
+        self._kwokctl("start")
 
     def _restart(self) -> ClusterInfo | None:
         """Start all components again, those too that run and do not answer."""
@@ -233,7 +214,7 @@ class KwokCluster:
         """Point the cluster at the tools as they are now: the cache may have been deleted, or have newer ones."""
         for component in COMPONENTS:
             link = self._home / "bin" / component
-            tool = tools["kwok" if component == "kwok-controller" else component]
+            tool = tools[tool_of(component)]
             if not (link.is_symlink() and link.readlink() == tool):
                 link.unlink(missing_ok=True)
                 link.symlink_to(tool)
@@ -244,35 +225,15 @@ class KwokCluster:
             return
         config = self._home / "kwok.yaml"
         text = config.read_text()
-        mine = [int(port) for port in re.findall(rf"^  (?:{'|'.join(_PORTS)}): (\d+)$", text, re.MULTILINE)]
+        mine = [int(port) for port in re.findall(rf"^  (?:{'|'.join(PORTS)}): (\d+)$", text, re.MULTILINE)]
         taken = [port for port in mine if not ports.free(port)]
         for old, new in zip(taken, ports.choose(len(taken), but=mine), strict=True):
             for file in (config, self.kubeconfig):
                 file.write_text(re.sub(rf"\b{old}\b", str(new), file.read_text()))
 
     def _kwokctl(self, verb: str, *arguments: str) -> str:
-        """Run kwokctl in a home of its own, without PATH: it is to find nothing but what it is told."""
-        command = [str(self._tools()["kwokctl"]), verb, "cluster", "--name", self.name, *arguments]
-        environment = {
-            "PATH": "",
-            "HOME": str(self._folder),
-            "KWOK_WORKDIR": str(self._folder),
-            "KUBECONFIG": str(self._folder / "kubeconfig"),
-        }
-        try:
-            answer = subprocess.run(  # noqa: S603
-                command,
-                env=environment,
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=_READY_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return str(error)
-        return answer.stderr.strip()
+        program = self._tools()["kwokctl"]
+        return kwokctl.run(program, self._folder, verb, self.name, *arguments, timeout=_READY_SECONDS)
 
     # ------------------------------------------------------------------------------------------------ trouble
 

@@ -21,7 +21,8 @@ from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.graph import Pool
 from mlinfra.local import nodes
 from mlinfra.local.accounts import SECRET_KEY, access_key, account_for
-from mlinfra.local.cluster import TOOLS, ClusterInfo, KwokCluster
+from mlinfra.local.cluster import ClusterInfo, KwokCluster
+from mlinfra.local.kwokctl import TOOLS
 from mlinfra.local.moto import Moto, Server
 from mlinfra.project import Project
 from mlinfra.providers.kubernetes.client import Cluster

@@ -37,7 +37,7 @@ class PersonView:
         match event:
             case Note(diagnostic):
                 self.diagnostics([diagnostic])
-            case Step() if event.state is State.DONE and event.operation is not Operation.SAME:
+            case Step() if event.state is State.DONE and _is_worth_a_line(event):
                 self._progress.step(event)
                 self._progress.line(_step_line(event, DONE[event.operation]))
             case _:
@@ -180,6 +180,13 @@ def _console(stream: TextIO) -> Console:
     width = None if stream.isatty() else _FILE_WIDTH
     # Without emoji: an ARN such as `arn:aws:x:key:y` holds what rich takes for the name of one.
     return Console(file=stream, highlight=False, soft_wrap=True, width=width, emoji=False)
+
+
+def _is_worth_a_line(step: Step) -> bool:
+    """Whether a step that ended changed something, or found a change."""
+    if step.operation is Operation.REFRESH:
+        return bool(step.changes)
+    return step.operation is not Operation.SAME
 
 
 def _step_line(step: Step, word: str) -> str:

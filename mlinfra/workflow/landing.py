@@ -20,6 +20,7 @@ from mlinfra.report import Note
 from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget
 from mlinfra.state.backend import open_backend
 from mlinfra.tools.install import ensure
+from mlinfra.tools.table import TOOLS
 from mlinfra.wire.protocol import plugin_pb2
 from mlinfra.workflow.compile import Compiled
 from mlinfra.workflow.request import Request
@@ -55,6 +56,9 @@ def land(request: Request, compiled: Compiled) -> Iterator[Landed]:
     """Everything that a run needs, for as long as the block lasts."""
     with ExitStack() as stack:
         target = compiled.stack.file.target
+        # All that is missing is got at once, so that what it takes is told before it begins.
+        local = isinstance(target, LocalTarget)
+        binary = ensure(list(TOOLS) if local else ["pulumi"], request.emit)["pulumi"]
         versions = {package: importlib.metadata.version(name) for package, name in PACKAGES.items()}
         used = {node.type.partition(":")[0] for node in compiled.graph} & set(PACKAGES)
         attached: dict[str, int] = {}
@@ -66,7 +70,7 @@ def land(request: Request, compiled: Compiled) -> Iterator[Landed]:
             attached, inputs = _land_on_cluster(request.project, target, stack)
         else:
             inputs = {AWS: {"allowedAccountIds": [target.account]}}
-        session = _session(request, compiled, attached, cloud=isinstance(target, AwsTarget))
+        session = _session(request, compiled, binary, attached, cloud=isinstance(target, AwsTarget))
         session.open()
         lost = _lost(request, identity) if identity and session.resources() else ()
         packages = [_plugin(package, versions[package]) for package in sorted(used - set(attached))]
@@ -79,10 +83,11 @@ def _plugin(package: str, version: str) -> Any:
     return plugin_pb2.PackageDependency(name=package, kind="resource", version=f"v{version}", server=server)
 
 
-def _session(request: Request, compiled: Compiled, attached: Mapping[str, int], *, cloud: bool) -> Session:
+def _session(
+    request: Request, compiled: Compiled, binary: Path, attached: Mapping[str, int], *, cloud: bool
+) -> Session:
     state = compiled.stack.file.state
     backend = open_backend(request.project, state.backend, state.secrets_provider)
-    binary = ensure(["pulumi"], request.emit)["pulumi"]
     name = compiled.stack.blueprint
     remote = not backend.local
     return Session(request.project, name, request.state_name, backend, binary, attached, cloud=cloud or remote)

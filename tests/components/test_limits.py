@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mlinfra.checks import check_names
@@ -17,6 +17,7 @@ from mlinfra.components.training_job import TrainingJob
 from mlinfra.components.values import Route
 
 IMAGE = "registry.example.com/image@sha256:" + "ab" * 32
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a whole graph is slow to shrink, and the message says enough
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -38,7 +39,13 @@ def everything(parts: list[str]) -> Monitoring:
     return Monitoring(watch, cluster=cluster, watches=[job, endpoint], route=route, alertmanager="a:1")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    phases=PHASES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     parts=st.lists(names(30), min_size=6, max_size=6, unique=True),
     blueprint=names(80, extra="-_"),

@@ -99,3 +99,14 @@ def test_without_kubernetes(expanded: Any) -> None:
     result = expanded(cluster, "aws-only")
     assert result.codes == ["target-without-kubernetes"]
     assert result.names_of("train") == set()
+
+
+def test_a_repository_has_single_hyphens_and_a_name_of_its_own(expanded: Any) -> None:
+    def name(component: str) -> str:
+        found: str = expanded(lambda: TrainingCluster(component)).inputs(f"{component}/repository")["name"]
+        return found
+
+    assert name("a-b") == "sample-test-a-b"
+    assert name("a--b").startswith("sample-test-a-b-")
+    assert "--" not in name("a--b")
+    assert len({name("a-b"), name("a--b"), name("a---b")}) == 3

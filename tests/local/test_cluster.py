@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mlinfra.local.cluster import COMPONENTS, TOOLS, KwokCluster
+from mlinfra.local.cluster import KwokCluster
+from mlinfra.local.kwokctl import COMPONENTS, TOOLS
 from mlinfra.local.processes import identity, kill
 from mlinfra.local.target import LocalAccess, LocalTarget
 from mlinfra.project import Project

@@ -5,6 +5,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -14,7 +15,10 @@ from mlinfra.providers.kubernetes.objects import lookup
 from mlinfra.providers.kubernetes.waitfor import condition
 
 _STARTING: Final = ("ContainerCreating", "PodInitializing")
+_WITH_PODS: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Service")
 _AT_MOST: Final = 50
+_ASIDES: Final = re.compile(r" ?no new claims to deallocate,| preemption: .*", re.DOTALL)
+"""What the scheduler says beyond why a pod fits nowhere: that no other pod can be pushed out for it."""
 
 
 def trouble(cluster: Cluster, item: Object) -> str:
@@ -22,7 +26,7 @@ def trouble(cluster: Cluster, item: Object) -> str:
     if item["kind"] == "Pod":
         return _worst([item])
     namespace, selector = item["metadata"].get("namespace"), label_selector(item)
-    if not namespace or not selector:
+    if item["kind"] not in _WITH_PODS or not namespace or not selector:
         return ""
     try:
         pods = cluster.list("v1", "Pod", namespace, labels=selector, limit=_AT_MOST)
@@ -66,7 +70,7 @@ def _complaints(pod: Object) -> Iterator[tuple[int, str]]:
         yield from _container_complaints(name, container)
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
-        yield 2, f"{name}: {scheduled.get('reason')}: {scheduled.get('message')}"
+        yield 2, f"{name}: {scheduled.get('reason')}: {_ASIDES.sub('', scheduled.get('message') or '').rstrip()}"
     if condition(pod, "Ready").get("status") != "True" and status.get("phase") != "Succeeded":
         why = f": {status['reason']}: {status.get('message', '')}" if status.get("reason") else ", not ready"
         yield 3, f"{name}: phase {status.get('phase')}{why}"

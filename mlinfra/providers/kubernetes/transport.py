@@ -96,6 +96,8 @@ class Transport:
             yield from _lines(reply)
         except HTTPError as error:
             raise UnreachableError(self.server, _words(error)) from None
+        except orjson.JSONDecodeError:
+            raise UnreachableError(self.server, "What answered is not a Kubernetes API server.") from None
         finally:
             reply.close()
 

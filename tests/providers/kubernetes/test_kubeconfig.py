@@ -36,11 +36,14 @@ def test_the_current_context_and_a_named_one() -> None:
     assert named.credentials.headers() == {}
 
 
+CARELESS: dict[str, Any] = {"insecure-skip-tls-verify": True}
+
+
 def test_trust() -> None:
     access = load(json.dumps(config()))
     assert access.tls is not None
     assert access.tls.verify_mode == ssl.CERT_REQUIRED
-    careless = load(json.dumps(config(**{"insecure-skip-tls-verify": True})))
+    careless = load(json.dumps(config(**CARELESS)))
     assert careless.tls is not None
     assert careless.tls.verify_mode == ssl.CERT_NONE
     assert load(json.dumps(config("http://10.0.0.1"))).tls is None

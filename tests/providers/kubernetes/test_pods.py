@@ -53,10 +53,25 @@ CRASHING = pod(
 ENDED = pod("e", phase="Running", containerStatuses=container({"terminated": {"exitCode": 1, "reason": "Error"}}))
 STARTING = pod("f", phase="Pending", containerStatuses=container({"waiting": {"reason": "ContainerCreating"}}))
 EVICTED = pod("g", phase="Failed", reason="Evicted", message="low on memory")
+LONG = pod(
+    "h",
+    (
+        "PodScheduled",
+        "False",
+        "Unschedulable",
+        "0/2 nodes are available: 1 Insufficient cpu, 1 Insufficient nvidia.com/gpu. no new claims to deallocate, "
+        "preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
+    ),
+    phase="Pending",
+)
 CASES: dict[str, tuple[list[dict[str, Any]], str]] = {
     "none": ([], "no pods exist yet"),
     "all ready": ([READY], ""),
     "unschedulable": ([READY, PENDING], "pod n/b: Unschedulable: 0/1 nodes: 1 Insufficient cpu."),
+    "unschedulable, told at length": (
+        [LONG],
+        "pod n/h: Unschedulable: 0/2 nodes are available: 1 Insufficient cpu, 1 Insufficient nvidia.com/gpu.",
+    ),
     "image": ([PENDING, PULLING], "pod n/c: container app: ImagePullBackOff: no such image"),
     "crash": (
         [CRASHING],
@@ -77,7 +92,7 @@ def test_the_worst_pod_is_named(case: str) -> None:
 def test_a_pod_speaks_for_itself_and_others_have_none() -> None:
     nobody = cast("Cluster", Pods())
     assert trouble(nobody, PENDING) == CASES["unschedulable"][1]
-    assert trouble(nobody, {"kind": "PriorityClass", "metadata": {"name": "x"}}) == ""
+    assert trouble(nobody, {**WORKLOAD, "kind": "PersistentVolumeClaim"}) == ""
 
 
 def test_an_unreachable_cluster_adds_nothing() -> None:

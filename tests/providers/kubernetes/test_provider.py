@@ -254,7 +254,7 @@ def test_cancel_ends_the_wait_and_keeps_the_object(engine: Engine, cluster: Clus
     assert "cancelled while waiting, waiting for" in reason
 
 
-class _Messages(engine_pb2_grpc.EngineServicer):
+class _Messages(engine_pb2_grpc.EngineServicer):  # type: ignore[misc]  # generated code has no types
     """The engine's own service, which takes messages."""
 
     def __init__(self) -> None:

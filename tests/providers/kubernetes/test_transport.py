@@ -137,6 +137,12 @@ def test_a_stream(server: Server) -> None:
         list(client.stream("/x"))
 
 
+def test_a_stream_that_is_none(server: Server) -> None:
+    server.answers = [(200, {}, b"<html>sign in</html>\n")]
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        list(transport(server.url).stream("/x"))
+
+
 def test_a_stream_from_nowhere(server: Server) -> None:
     server.answers = [None]
     with pytest.raises(UnreachableError):

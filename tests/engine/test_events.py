@@ -1,0 +1,166 @@
+"""The engine's events, recorded from real runs in events/, read from a pipe and told as our own."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlinfra.engine.events import EventReader, Told
+from mlinfra.engine.redaction import Redactor
+from mlinfra.graph import Graph, Node, Secret
+from mlinfra.report import Event, Operation, PropertyChange, State, Step
+
+RECORDED = Path(__file__).parent / "events"
+GRAPH = Graph(
+    "rec", "1.0.0", "dev", {"data/lifecycle": Node("data/lifecycle", "aws:s3/x:X", component="data")}
+)
+
+
+def read(content: bytes, folder: Path, *, plans: bool = False, redactor: Redactor | None = None) -> tuple[Told, Any]:
+    """What is told of the bytes of a log, and what was emitted on the way."""
+    emitted: list[Event] = []
+    reader = EventReader(folder / "pipe", GRAPH, emitted.append, redactor or Redactor(), plans=plans)
+    with (folder / "pipe").open("wb") as pipe:
+        pipe.write(content)
+    return reader.close(), emitted
+
+
+def recorded(name: str) -> bytes:
+    return (RECORDED / f"{name}.jsonl").read_bytes()
+
+
+def line(**event: Any) -> bytes:
+    return json.dumps({"sequence": 1, **event}).encode() + b"\n"
+
+
+def test_an_update_of_something_new(tmp_path: Path) -> None:
+    told, emitted = read(recorded("up"), tmp_path)
+    made = {"data/bucket", "data/lifecycle", "data/versioning", "note/resource"}
+    assert told.complete
+    assert told.counts == Counter({Operation.CREATE: 4})
+    assert {step.node for step in told.steps} == made
+    assert {step.component for step in told.steps} == {"data", "note"}
+    assert [step.state for step in emitted if step.node == "data/bucket"] == [State.STARTED, State.DONE]
+    assert not (told.failed or told.protected or told.changed or told.messages)
+    assert not (tmp_path / "pipe").exists()
+
+
+def test_a_plan_tells_nothing_while_it_goes_on(tmp_path: Path) -> None:
+    told, emitted = read(recorded("preview"), tmp_path, plans=True)
+    assert told.counts == Counter({Operation.CREATE: 4})
+    assert emitted == []
+
+
+def test_an_update_and_a_replacement(tmp_path: Path) -> None:
+    told, emitted = read(recorded("update"), tmp_path)
+    assert told.counts == Counter({Operation.SAME: 2, Operation.UPDATE: 1, Operation.REPLACE: 1})
+    steps = {step.node: step for step in told.steps}
+    assert steps["data/lifecycle"].changes == (
+        PropertyChange("rules[0].noncurrentVersionExpiration.noncurrentDays", "update", 7, 9),
+    )
+    assert steps["note/resource"].operation is Operation.REPLACE
+    assert steps["note/resource"].replaces == ("name",)
+    (name,) = (item for item in steps["note/resource"].changes if item.path == "name")
+    assert (name.old, name.new) == ("/rec/one", "/rec/two")
+    ended = [step for step in emitted if step.state is State.DONE and step.node == "note/resource"]
+    assert len(ended) == 1, "the three parts of a replacement are told as one"
+
+
+def test_a_refresh_before_a_plan_finds_what_is_changed_and_what_is_gone(tmp_path: Path) -> None:
+    told, _ = read(recorded("refresh-preview"), tmp_path, plans=True)
+    assert told.changed == {"data/versioning", "data/lifecycle", "note/resource"}
+    found = [(step.node, step.operation, step.changes) for step in told.steps if step.node == "data/versioning"]
+    path = "versioningConfiguration.status"
+    assert found == [
+        ("data/versioning", Operation.REFRESH, (PropertyChange(path, "update", "Enabled", "Suspended"),)),
+        ("data/versioning", Operation.UPDATE, (PropertyChange(path, "update", "Suspended", "Enabled"),)),
+    ]
+    gone = next(step for step in told.steps if step.node == "note/resource")
+    assert gone.changes == (PropertyChange("id", "delete", "/rec/two", None),)
+    assert "data/bucket" not in {step.node for step in told.steps}
+
+
+def test_a_run_that_fails(tmp_path: Path) -> None:
+    told, emitted = read(recorded("failed"), tmp_path)
+    assert [step.node for step in told.failed] == ["one/resource"]
+    assert [step.node for step in told.steps] == ["two/resource"]
+    assert [step.state for step in emitted if step.node == "one/resource"] == [State.STARTED, State.FAILED]
+    severity, node, text = told.messages[0]
+    assert (severity, node) == ("error", "one/resource")
+    assert "ParameterAlreadyExists" in text
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECORDED.glob("*.jsonl")))
+def test_nothing_that_is_told_holds_a_secret(name: str, tmp_path: Path) -> None:
+    redactor = Redactor()
+    redactor.learn(Secret("ParameterAlreadyExists"))
+    told, emitted = read(recorded(name), tmp_path, redactor=redactor)
+    assert "ParameterAlreadyExists" not in repr(told) + repr(emitted)
+    assert "ciphertext" not in repr(told)
+
+
+def test_a_step_that_deletes_what_is_protected(tmp_path: Path) -> None:
+    old = {"custom": True, "protect": True, "inputs": {}, "outputs": {}}
+    urn = "urn:pulumi:dev::b::mlinfra:component:Bucket$aws:s3/bucket:Bucket::data/bucket"
+    metadata = {"op": "delete", "urn": urn, "type": "aws:s3/bucket:Bucket", "old": old, "new": None}
+    told, _ = read(line(resOutputsEvent={"metadata": metadata, "planning": True}), tmp_path, plans=True)
+    assert [step.node for step in told.protected] == ["data/bucket"]
+    assert told.counts == Counter({Operation.DELETE: 1})
+
+
+def test_a_value_that_comes_after_the_update(tmp_path: Path) -> None:
+    unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    metadata = {
+        "op": "update",
+        "urn": "urn:pulumi:dev::b::t:t:T::n",
+        "type": "t:t:T",
+        "old": {"custom": True, "inputs": {"a": {"b.c": [1]}}, "outputs": {}},
+        "new": {"custom": True, "inputs": {"a": {"b.c": [unknown]}}, "outputs": {}},
+        "detailedDiff": {'a["b.c"][0]': {"diffKind": "update-replace", "inputDiff": True}},
+    }
+    told, _ = read(line(resOutputsEvent={"metadata": metadata}), tmp_path)
+    assert told.steps[0].changes == (PropertyChange('a["b.c"][0]', "update", 1, "(known after apply)"),)
+
+
+def test_messages_are_cleaned_and_debug_is_left_out(tmp_path: Path) -> None:
+    events = [
+        {"severity": "warning", "urn": "urn:pulumi:dev::b::t:t:T::n", "message": "<{%fg 1%}>careful<{%reset%}>\n"},
+        {"severity": "error", "message": "\x1b[31mred\x1b[0m"},
+        {"severity": "debug", "message": "noise"},
+        {"severity": "info", "message": "passing", "ephemeral": True},
+        {"severity": "info#err", "message": "from a plugin"},
+        {"severity": "error", "message": "  \n"},
+    ]
+    told, _ = read(b"".join(line(diagnosticEvent=event) for event in events), tmp_path)
+    assert told.messages == [("warning", "n", "careful"), ("error", "", "red"), ("info#err", "", "from a plugin")]
+
+
+def test_an_engine_that_was_killed_leaves_a_torn_line(tmp_path: Path) -> None:
+    told, _ = read(recorded("up")[:-200], tmp_path)
+    assert not told.complete
+    assert told.counts[Operation.CREATE] > 0
+
+
+def test_a_view_that_fails_does_not_stop_the_reading(tmp_path: Path) -> None:
+    """More than a pipe holds is still taken: the engine would wait for a reader for ever."""
+
+    def broken(event: Event) -> None:
+        raise BrokenPipeError("the terminal has gone")
+
+    reader = EventReader(tmp_path / "pipe", GRAPH, broken, Redactor(), plans=False)
+    with (tmp_path / "pipe").open("wb") as pipe:
+        for _ in range(20):
+            pipe.write(recorded("up"))
+    with pytest.raises(BrokenPipeError):
+        reader.close()
+    assert reader.told.counts[Operation.CREATE] == 80
+
+
+def test_steps_say_how_long_they_took(tmp_path: Path) -> None:
+    _, emitted = read(recorded("up"), tmp_path)
+    assert all(step.seconds >= 0 for step in emitted if isinstance(step, Step))
+    assert all(step.seconds == 0 for step in emitted if step.state is State.STARTED)
