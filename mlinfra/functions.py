@@ -48,7 +48,7 @@ def base64_encode(text: str) -> str:
 @function
 def base64_decode(text: str) -> str:
     """The text whose UTF-8 bytes `text` is the base64 of."""
-    return base64.b64decode(text).decode()
+    return base64.b64decode(text, validate=True).decode()
 
 
 @function

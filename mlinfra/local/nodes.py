@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.graph import Pool
 from mlinfra.providers.kubernetes.client import Cluster, Object
 
@@ -25,7 +26,7 @@ _BETA: Final = "beta.kubernetes.io/"
 """Taints, and labels, that Kubernetes' own controllers set:
 https://kubernetes.io/docs/reference/labels-annotations-taints/"""
 _THREADS: Final = 16
-_READY_SECONDS: Final = 20.0
+_READY_SECONDS: Final = 60.0
 FALLBACK: Final = Pool("default", instance_type="local", cpu=16, memory=64)
 
 
@@ -48,7 +49,8 @@ def declared(pools: Sequence[Pool], region: str) -> dict[str, Object]:
 def reconcile(cluster: Cluster, wanted: Mapping[str, Object], tell: Callable[[str], None] | None = None) -> Changes:
     """Bring the cluster's nodes that are ours to what is wanted: make the missing, change and delete others.
 
-    Returns once every node is ready to take pods. Nodes of others are left alone.
+    Returns once every node is ready to take pods; raises `MlinfraError` where that does not come about. Nodes of others
+    are left alone.
     """
     live = {node["metadata"]["name"]: node for node in cluster.list("v1", "Node", labels=POOL)}
     missing = [node for name, node in wanted.items() if name not in live]
@@ -151,7 +153,14 @@ def _ready(node: Object) -> bool:
 
 def _wait_until_ready(cluster: Cluster, count: int) -> None:
     deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline:
-        if sum(map(_ready, cluster.list("v1", "Node", labels=POOL))) >= count:
-            return
+    while (ready := sum(map(_ready, cluster.list("v1", "Node", labels=POOL)))) < count:
+        if time.monotonic() > deadline:
+            raise MlinfraError(
+                Diagnostic(
+                    f"{ready} of {count} local nodes became ready within {_READY_SECONDS:.0f} s",
+                    detail="KWOK, which plays the nodes, or the controller manager does not keep up or does not work.",
+                    remedy="See their logs, which `mlinfra local status` names, and run the command again.",
+                    code="local-nodes-not-ready",
+                )
+            )
         time.sleep(0.1)

@@ -192,7 +192,10 @@ _LOGGING: Final = (
     Field(
         "targetObjectKeyFormat",
         (
-            Field("partitionedPrefix", (Field("partitionDateSource", choices=("EventTime", "DeliveryTime")),)),
+            Field(
+                "partitionedPrefix",
+                (Field("partitionDateSource", required=True, choices=("EventTime", "DeliveryTime")),),
+            ),
             Field("simplePrefix", ()),
         ),
     ),

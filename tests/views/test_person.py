@@ -1,0 +1,166 @@
+"""What a person sees: results on stdout, progress and problems on stderr, sense without colour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mlinfra.diagnostics import Diagnostic, Severity
+from mlinfra.graph import Graph, Kind, Node, Options, Pool, Ref
+from mlinfra.report import Fact, Note, Operation, PropertyChange, Report, State, Step, Task
+from mlinfra.views.person import PersonView
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def view(capsys: Captured) -> PersonView:
+    """A view on the captured streams, which are no terminals."""
+    return PersonView()
+
+
+def test_a_plan(view: PersonView, report: Report, capsys: Captured) -> None:
+    view.plan(report)
+    assert capsys.readouterr().out == (
+        "data\n"
+        "  ~ bucket  S3 Bucket\n"
+        '      tags[env]: [red]old → {"a": 1}\n'
+        "  ± name  S3 Bucket\n"
+        "      name: one → two  forces replacement\n"
+        "      size: (none) → 3\n"
+        "models\n"
+        "  + bucket  S3 Bucket\n"
+        "\n"
+        "Plan for dev: 1 to create, 1 to update, 1 to replace, 5 unchanged.\n"
+    )
+
+
+def test_a_plan_without_changes(view: PersonView, report: Report, capsys: Captured) -> None:
+    view.plan(replace(report, steps=(), counts={Operation.SAME: 5}))
+    assert capsys.readouterr().out == "Nothing to change in dev: 5 unchanged.\n"
+
+
+def test_a_report(view: PersonView, report: Report, capsys: Captured) -> None:
+    view.report(report, ["mlinfra outputs --stack dev"])
+    captured = capsys.readouterr()
+    assert captured.out == (
+        "up dev: 1 created, 1 updated, 1 replaced, 5 unchanged, in 12 s.\n"
+        "\n"
+        "Outputs\n"
+        "  url       https://x\n"
+        "  arn       arn:aws:x:key:y\n"
+        "  password  [secret]\n"
+        "\n"
+        "Next\n"
+        "  mlinfra outputs --stack dev\n"
+    )
+    assert captured.err == ""
+
+
+def test_a_report_of_a_failure_is_no_result(view: PersonView, report: Report, capsys: Captured) -> None:
+    view.report(replace(report, succeeded=False), [])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "up dev failed after 12 s.\nDone before that: 1 created, 1 updated, 1 replaced, 5 unchanged.\n"
+    )
+
+
+def test_a_problem_as_a_block(view: PersonView, problem: Diagnostic, capsys: Captured) -> None:
+    view.diagnostics([problem], "Traceback [of] it")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "error: it is [bold]wrong[/]\n"
+        "  at stacks/dev.yaml:3:1\n"
+        "  first line\n"
+        "  second :key: line\n"
+        "  → mend it\n"
+        "Traceback [of] it\n"
+    )
+
+
+def test_what_was_told_is_not_told_again(view: PersonView, problem: Diagnostic, capsys: Captured) -> None:
+    view.event(Note(replace(problem, severity=Severity.WARNING)))
+    view.event(Note(problem))
+    view.diagnostics([problem, replace(problem, severity=Severity.WARNING)])
+    assert capsys.readouterr().err.count("it is [bold]wrong[/]") == 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "changes", "line"),
+    [
+        (Operation.CREATE, (), "+ data/bucket  S3 Bucket created 1.2 s\n"),
+        (Operation.DELETE, (), "- data/bucket  S3 Bucket deleted 1.2 s\n"),
+        (Operation.SAME, (), ""),
+        (Operation.REFRESH, (), ""),
+        (
+            Operation.REFRESH,
+            (PropertyChange("tags", "update", 1, 2),),
+            "~ data/bucket  S3 Bucket changed outside 1.2 s\n",
+        ),
+    ],
+)
+def test_a_line_for_each_change(operation: Operation, changes: Any, line: str, view: PersonView, capsys: Captured) -> None:
+    step = Step("data/bucket", "aws:s3/bucket:Bucket", "data", operation, State.STARTED)
+    view.event(step)
+    view.event(replace(step, state=State.DONE, changes=changes, seconds=1.2))
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", line)
+
+
+@pytest.mark.parametrize(
+    ("task", "line"),
+    [
+        (Task("build", State.DONE, seconds=0.2), ""),
+        (Task("build", State.DONE, "pulumi", seconds=65), "· build: pulumi done, 1 min 5 s\n"),
+        (Task("build", State.FAILED, seconds=0.2), "· build failed, 0.2 s\n"),
+    ],
+)
+def test_a_task_is_worth_a_line_when_it_took_long_or_failed(
+    task: Task, line: str, view: PersonView, capsys: Captured
+) -> None:
+    view.event(Task("build", State.STARTED))
+    view.event(task)
+    assert capsys.readouterr().err == line
+
+
+def test_a_graph(view: PersonView, capsys: Captured) -> None:
+    nodes = [
+        Node("@aws", "pulumi:providers:aws", kind=Kind.PROVIDER),
+        Node("data", "mlinfra:component:Bucket", kind=Kind.COMPONENT),
+        Node("data/bucket", "aws:s3/bucket:Bucket", {}, component="data", options=Options(provider="@aws")),
+        Node("data/policy", "aws:s3/bucketPolicy:BucketPolicy", {"bucket": Ref("data/bucket")}, component="data"),
+    ]
+    pool = Pool("gpu", "g5.xlarge", 4, 16, gpus=1, max=4)
+    view.graph(Graph("rec", "1.0.0", "dev", {node.name: node for node in nodes}, pools=(pool,)))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "rec 1.0.0 in dev"
+    assert any(line.endswith("data  Bucket") for line in lines)
+    assert any(line.endswith("policy  S3 BucketPolicy  ← data/bucket") for line in lines)
+    assert lines[-1] == "pool gpu: 0–4 × g5.xlarge, 1 GPUs"
+
+
+def test_rows_and_messages(view: PersonView, capsys: Captured) -> None:
+    view.rows("tool", [Fact("pulumi", True, "[3.1]"), Fact("etcd", False, "not there")])
+    view.rows("stacks", [])
+    view.message("a [b] :key:")
+    assert capsys.readouterr().out.splitlines() == [
+        "ok pulumi [3.1]    ",
+        "-- etcd   not there",
+        "No stacks.",
+        "a [b] :key:",
+    ]
+
+
+@pytest.mark.parametrize(("answer", "agreed"), [("yes", True), (" Y ", True), ("no", False), ("", False), (None, False)])
+def test_only_yes_is_yes(answer: str | None, agreed: bool, view: PersonView, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read() -> str:
+        if answer is None:
+            raise EOFError
+        return answer
+
+    monkeypatch.setattr("builtins.input", read)
+    assert view.confirm("really?") is agreed
