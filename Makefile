@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install up test slow lint lock conformance bench clean
+.PHONY: help install up test slow lint docs lock conformance bench clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t14
@@ -40,6 +40,9 @@ lint: $(INSTALLED) ## Format, lint, types and layers.
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: $(INSTALLED) ## Write docs/reference/ anew from the models.
+	@$(BIN)/python -m docs.generator
 
 lock: ## Take the newest versions that pyproject.toml allows into requirements.lock.
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

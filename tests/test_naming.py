@@ -1,4 +1,4 @@
-"""Physical names: within their limits, of letters that are allowed, the same everywhere, different where they must be."""
+"""Physical names: within their limits, of allowed letters, the same everywhere, different where they must be."""
 
 from __future__ import annotations
 

@@ -15,9 +15,7 @@ from mlinfra.graph import Graph, Node, Secret
 from mlinfra.report import Event, Operation, PropertyChange, State, Step
 
 RECORDED = Path(__file__).parent / "events"
-GRAPH = Graph(
-    "rec", "1.0.0", "dev", {"data/lifecycle": Node("data/lifecycle", "aws:s3/x:X", component="data")}
-)
+GRAPH = Graph("rec", "1.0.0", "dev", {"data/lifecycle": Node("data/lifecycle", "aws:s3/x:X", component="data")})
 
 
 def read(content: bytes, folder: Path, *, plans: bool = False, redactor: Redactor | None = None) -> tuple[Told, Any]:
@@ -45,7 +43,8 @@ def test_an_update_of_something_new(tmp_path: Path) -> None:
     assert {step.node for step in told.steps} == made
     assert {step.component for step in told.steps} == {"data", "note"}
     assert [step.state for step in emitted if step.node == "data/bucket"] == [State.STARTED, State.DONE]
-    assert not (told.failed or told.protected or told.changed or told.messages)
+    assert [told.failed, told.protected, told.messages] == [[], [], []]
+    assert told.changed == set()
     assert not (tmp_path / "pipe").exists()
 
 

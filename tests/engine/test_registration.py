@@ -85,9 +85,7 @@ def graph_of(*nodes: Node, outputs: Mapping[str, Any] | None = None) -> Graph:
 
 
 def dependencies(request: Any) -> tuple[list[str], dict[str, list[str]]]:
-    return list(request.dependencies), {
-        key: list(value.urns) for key, value in request.propertyDependencies.items()
-    }
+    return list(request.dependencies), {key: list(value.urns) for key, value in request.propertyDependencies.items()}
 
 
 AWS = Node("@aws", "pulumi:providers:aws", {"region": "eu-west-1"}, Kind.PROVIDER)
@@ -156,9 +154,7 @@ def test_each_property_says_exactly_what_it_depends_on() -> None:
 
 
 @pytest.mark.parametrize(("inputs", "key"), [({"plain": 1}, "plain"), ({}, "id")])
-def test_an_order_alone_is_told_without_making_every_property_depend_on_it(
-    inputs: dict[str, Any], key: str
-) -> None:
+def test_an_order_alone_is_told_without_making_every_property_depend_on_it(inputs: dict[str, Any], key: str) -> None:
     """An empty map would mean to the engine that every property depends on everything."""
     monitor = Monitor()
     register(graph_of(Node("a", "t:t:T"), Node("b", "t:t:T", inputs, options=Options(depends_on=("a",)))), monitor)
@@ -169,9 +165,7 @@ def test_what_depends_on_a_lookup_depends_on_what_it_asked_with() -> None:
     lookup = Node("l", "aws:x:getX", {"name": Ref("a", ("name",))}, Kind.LOOKUP, options=Options(provider="@aws"))
     user = Node("u", "aws:x:X", {"value": Ref("l", ("found",)), "other": 1})
     monitor = Monitor({"a": {"name": "n"}, "aws:x:getX": {"found": "f"}})
-    succeeded, _ = register(
-        graph_of(AWS, Node("a", "aws:x:X"), lookup, user), monitor, versions={"aws": "7.1.0"}
-    )
+    succeeded, _ = register(graph_of(AWS, Node("a", "aws:x:X"), lookup, user), monitor, versions={"aws": "7.1.0"})
     assert succeeded
     request = monitor.invoked["aws:x:getX"]
     assert decode(request.args) == {"name": "n"}
@@ -272,7 +266,10 @@ def test_secrets_stay_secret_and_are_learnt_before_they_are_sent() -> None:
     user = Node("b", "t:t:T", {"auth": {"value": Ref("a", ("token",))}, "own": Secret("0wn-secret")})
     succeeded, registration = register(graph_of(Node("a", "t:t:T"), user, outputs=outputs), monitor)
     assert succeeded
-    assert decode(monitor.registered["b"].object) == {"auth": {"value": Secret("t0ken-of-a")}, "own": Secret("0wn-secret")}
+    assert decode(monitor.registered["b"].object) == {
+        "auth": {"value": Secret("t0ken-of-a")},
+        "own": Secret("0wn-secret"),
+    }
     assert monitor.closed[urn("b-dev")] == {"token": Secret("t0ken-of-a"), "url": Secret("https://t0ken-of-a@host")}
     assert registration.redactor.text("0wn-secret t0ken-of-a") == "[secret] [secret]"
     assert all(request.acceptSecrets for request in monitor.registered.values())
@@ -303,7 +300,9 @@ def test_an_output_that_is_not_there_is_told_and_the_rest_goes_on() -> None:
 def test_a_value_that_cannot_be_made_is_told() -> None:
     user = Node("u", "t:t:T", {"x": join("arn:", Ref("a", ("nothing",)))})
     outputs = {"o": Call("base64_decode", ("?!",))}
-    succeeded, registration = register(graph_of(Node("a", "t:t:T"), user, outputs=outputs), Monitor({"a": {"nothing": None}}))
+    succeeded, registration = register(
+        graph_of(Node("a", "t:t:T"), user, outputs=outputs), Monitor({"a": {"nothing": None}})
+    )
     assert not succeeded
     assert [(item.code, item.resource) for item in registration.problems.found] == [
         ("unusable-value", "u"),

@@ -28,7 +28,7 @@ def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site) -> None:
     for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS", *(tool.variable for tool in TOOLS.values())):
         monkeypatch.delenv(name, raising=False)
     # The table's Linux releases on whatever machine this runs.
-    monkeypatch.setattr("mlinfra.tools.install.this_platform", lambda: ("linux", "amd64"))
+    monkeypatch.setattr("mlinfra.tools.installation.this_platform", lambda: ("linux", "amd64"))
 
 
 def publish(site, name: str, content: bytes = SCRIPT) -> str:
@@ -87,7 +87,7 @@ def test_a_release_that_does_not_run_here_is_not_kept(site) -> None:
 
 
 def test_a_platform_without_a_release_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlinfra.tools.install.this_platform", lambda: ("linux", "riscv64"))
+    monkeypatch.setattr("mlinfra.tools.installation.this_platform", lambda: ("linux", "riscv64"))
     with pytest.raises(MlinfraError) as caught:
         ensure(["etcd"])
     assert "no official release for linux/riscv64" in caught.value.diagnostics[0].detail
@@ -106,8 +106,8 @@ def test_too_small_a_disk_is_told_before_it_fills(monkeypatch: pytest.MonkeyPatc
 TWO_AT_ONCE = """
 import sys
 from unittest import mock
-from mlinfra.tools import install
-with mock.patch.object(install, "this_platform", lambda: ("linux", "amd64")):
+from mlinfra.tools import install, installation
+with mock.patch.object(installation, "this_platform", lambda: ("linux", "amd64")):
     print(install.ensure(["kube-scheduler"])["kube-scheduler"])
 """
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -12,18 +14,38 @@ from mlinfra.graph import Graph, Kind, Node, Options, Pool, Ref
 from mlinfra.report import Fact, Note, Operation, PropertyChange, Report, State, Step, Task
 from mlinfra.views.person import PersonView
 
-Captured = pytest.CaptureFixture[str]
+
+class Captured(NamedTuple):
+    """The two streams that a view was made on; they are no terminals."""
+
+    stdout: io.StringIO
+    stderr: io.StringIO
+
+    @property
+    def out(self) -> str:
+        return self.stdout.getvalue()
+
+    @property
+    def err(self) -> str:
+        return self.stderr.getvalue()
 
 
 @pytest.fixture
-def view(capsys: Captured) -> PersonView:
-    """A view on the captured streams, which are no terminals."""
-    return PersonView()
+def captured() -> Captured:
+    return Captured(io.StringIO(), io.StringIO())
 
 
-def test_a_plan(view: PersonView, report: Report, capsys: Captured) -> None:
+@pytest.fixture
+def view(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> PersonView:
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", captured.stdout)
+        patch.setattr(sys, "stderr", captured.stderr)
+        return PersonView()
+
+
+def test_a_plan(view: PersonView, report: Report, captured: Captured) -> None:
     view.plan(report)
-    assert capsys.readouterr().out == (
+    assert captured.out == (
         "data\n"
         "  ~ bucket  S3 Bucket\n"
         '      tags[env]: [red]old → {"a": 1}\n'
@@ -37,14 +59,13 @@ def test_a_plan(view: PersonView, report: Report, capsys: Captured) -> None:
     )
 
 
-def test_a_plan_without_changes(view: PersonView, report: Report, capsys: Captured) -> None:
+def test_a_plan_without_changes(view: PersonView, report: Report, captured: Captured) -> None:
     view.plan(replace(report, steps=(), counts={Operation.SAME: 5}))
-    assert capsys.readouterr().out == "Nothing to change in dev: 5 unchanged.\n"
+    assert captured.out == "Nothing to change in dev: 5 unchanged.\n"
 
 
-def test_a_report(view: PersonView, report: Report, capsys: Captured) -> None:
+def test_a_report(view: PersonView, report: Report, captured: Captured) -> None:
     view.report(report, ["mlinfra outputs --stack dev"])
-    captured = capsys.readouterr()
     assert captured.out == (
         "up dev: 1 created, 1 updated, 1 replaced, 5 unchanged, in 12 s.\n"
         "\n"
@@ -59,18 +80,16 @@ def test_a_report(view: PersonView, report: Report, capsys: Captured) -> None:
     assert captured.err == ""
 
 
-def test_a_report_of_a_failure_is_no_result(view: PersonView, report: Report, capsys: Captured) -> None:
+def test_a_report_of_a_failure_is_no_result(view: PersonView, report: Report, captured: Captured) -> None:
     view.report(replace(report, succeeded=False), [])
-    captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
         "up dev failed after 12 s.\nDone before that: 1 created, 1 updated, 1 replaced, 5 unchanged.\n"
     )
 
 
-def test_a_problem_as_a_block(view: PersonView, problem: Diagnostic, capsys: Captured) -> None:
+def test_a_problem_as_a_block(view: PersonView, problem: Diagnostic, captured: Captured) -> None:
     view.diagnostics([problem], "Traceback [of] it")
-    captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
         "error: it is [bold]wrong[/]\n"
@@ -82,11 +101,11 @@ def test_a_problem_as_a_block(view: PersonView, problem: Diagnostic, capsys: Cap
     )
 
 
-def test_what_was_told_is_not_told_again(view: PersonView, problem: Diagnostic, capsys: Captured) -> None:
+def test_what_was_told_is_not_told_again(view: PersonView, problem: Diagnostic, captured: Captured) -> None:
     view.event(Note(replace(problem, severity=Severity.WARNING)))
     view.event(Note(problem))
     view.diagnostics([problem, replace(problem, severity=Severity.WARNING)])
-    assert capsys.readouterr().err.count("it is [bold]wrong[/]") == 2
+    assert captured.err.count("it is [bold]wrong[/]") == 2
 
 
 @pytest.mark.parametrize(
@@ -103,11 +122,12 @@ def test_what_was_told_is_not_told_again(view: PersonView, problem: Diagnostic, 
         ),
     ],
 )
-def test_a_line_for_each_change(operation: Operation, changes: Any, line: str, view: PersonView, capsys: Captured) -> None:
+def test_a_line_for_each_change(
+    operation: Operation, changes: Any, line: str, view: PersonView, captured: Captured
+) -> None:
     step = Step("data/bucket", "aws:s3/bucket:Bucket", "data", operation, State.STARTED)
     view.event(step)
     view.event(replace(step, state=State.DONE, changes=changes, seconds=1.2))
-    captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", line)
 
 
@@ -120,14 +140,14 @@ def test_a_line_for_each_change(operation: Operation, changes: Any, line: str, v
     ],
 )
 def test_a_task_is_worth_a_line_when_it_took_long_or_failed(
-    task: Task, line: str, view: PersonView, capsys: Captured
+    task: Task, line: str, view: PersonView, captured: Captured
 ) -> None:
     view.event(Task("build", State.STARTED))
     view.event(task)
-    assert capsys.readouterr().err == line
+    assert captured.err == line
 
 
-def test_a_graph(view: PersonView, capsys: Captured) -> None:
+def test_a_graph(view: PersonView, captured: Captured) -> None:
     nodes = [
         Node("@aws", "pulumi:providers:aws", kind=Kind.PROVIDER),
         Node("data", "mlinfra:component:Bucket", kind=Kind.COMPONENT),
@@ -136,26 +156,28 @@ def test_a_graph(view: PersonView, capsys: Captured) -> None:
     ]
     pool = Pool("gpu", "g5.xlarge", 4, 16, gpus=1, max=4)
     view.graph(Graph("rec", "1.0.0", "dev", {node.name: node for node in nodes}, pools=(pool,)))
-    lines = capsys.readouterr().out.splitlines()
+    lines = captured.out.splitlines()
     assert lines[0] == "rec 1.0.0 in dev"
     assert any(line.endswith("data  Bucket") for line in lines)
     assert any(line.endswith("policy  S3 BucketPolicy  ← data/bucket") for line in lines)
     assert lines[-1] == "pool gpu: 0–4 × g5.xlarge, 1 GPUs"
 
 
-def test_rows_and_messages(view: PersonView, capsys: Captured) -> None:
+def test_rows_and_messages(view: PersonView, captured: Captured) -> None:
     view.rows("tool", [Fact("pulumi", True, "[3.1]"), Fact("etcd", False, "not there")])
     view.rows("stacks", [])
     view.message("a [b] :key:")
-    assert capsys.readouterr().out.splitlines() == [
-        "ok pulumi [3.1]    ",
-        "-- etcd   not there",
+    assert [line.rstrip() for line in captured.out.splitlines()] == [
+        "ok  pulumi  [3.1]",
+        "--  etcd    not there",
         "No stacks.",
         "a [b] :key:",
     ]
 
 
-@pytest.mark.parametrize(("answer", "agreed"), [("yes", True), (" Y ", True), ("no", False), ("", False), (None, False)])
+@pytest.mark.parametrize(
+    ("answer", "agreed"), [("yes", True), (" Y ", True), ("no", False), ("", False), (None, False)]
+)
 def test_only_yes_is_yes(answer: str | None, agreed: bool, view: PersonView, monkeypatch: pytest.MonkeyPatch) -> None:
     def read() -> str:
         if answer is None:

@@ -33,7 +33,11 @@ def test_short_types(token: str, short: str) -> None:
 @pytest.mark.parametrize(
     ("counts", "planned", "text"),
     [
-        ({Operation.CREATE: 3, Operation.UPDATE: 1, Operation.SAME: 40}, True, "3 to create, 1 to update, 40 unchanged"),
+        (
+            {Operation.CREATE: 3, Operation.UPDATE: 1, Operation.SAME: 40},
+            True,
+            "3 to create, 1 to update, 40 unchanged",
+        ),
         ({Operation.DELETE: 2, Operation.REPLACE: 1}, False, "1 replaced, 2 deleted"),
         ({Operation.READ: 2, Operation.REFRESH: 5, Operation.CREATE: 0}, True, "no resources"),
     ],
@@ -44,7 +48,13 @@ def test_counts_as_a_phrase(counts: dict[Operation, int], planned: bool, text: s
 
 @pytest.mark.parametrize(
     ("item", "text"),
-    [(None, "(none)"), ("a\nb", "a⏎b"), ({"b": 1, "a": "é"}, '{"a": "é", "b": 1}'), (True, "true"), ("x" * 61, "x" * 59 + "…")],
+    [
+        (None, "(none)"),
+        ("a\nb", "a⏎b"),
+        ({"b": 1, "a": "é"}, '{"a": "é", "b": 1}'),
+        (True, "true"),
+        ("x" * 61, "x" * 59 + "…"),
+    ],
 )
 def test_values_on_one_line(item: Any, text: str) -> None:
     assert value(item) == text

@@ -100,7 +100,6 @@ def test_large_integers_that_a_double_holds_are_sent(value: int) -> None:
 # ------------------------------------------------------------------------------------------------ differences
 
 
-
 def _kinded(value: Any) -> Any:
     """The value with booleans told from numbers, which Python takes for equal."""
     if isinstance(value, dict):

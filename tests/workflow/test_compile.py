@@ -6,6 +6,9 @@ diagnostics, or a mapping with that list as `expect` and the stack file's furthe
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +91,34 @@ def test_what_a_stack_protects_is_protected(project: Any) -> None:
     content = read_case("protect-unknown")[0]
     graph = compile_case(project, content, {"protect": ["models"]}).graph
     assert {node.name for node in graph if node.options.protect} == {"models/bucket"}
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from mlinfra.project import Project
+from mlinfra.stack import load_stack
+from mlinfra.workflow.compile import compile_stack
+project = Project(Path(sys.argv[1]))
+for name in ("dev", "prod"):
+    sys.stdout.buffer.write(compile_stack(project, load_stack(project, name)).graph.dumps().encode())
+"""
+
+
+def test_a_graph_is_the_same_bytes_wherever_it_is_compiled() -> None:
+    root = Path(__file__).parents[2]
+    surroundings = [
+        {"PYTHONHASHSEED": "0", "TZ": "UTC", "LANG": "C.UTF-8"},
+        {"PYTHONHASHSEED": "4711", "TZ": "Asia/Kolkata", "LC_ALL": "C", "USER": "somebody"},
+    ]
+    written = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(root)], env={**os.environ, **item}, capture_output=True, check=True
+        ).stdout
+        for item in surroundings
+    }
+    assert len(written) == 1
+    assert str(root).encode() not in written.pop()
 
 
 def test_a_neighbour_can_be_imported_and_is_named_when_it_fails(project: Any, hold_against: Any) -> None:

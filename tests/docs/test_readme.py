@@ -1,0 +1,78 @@
+"""The README's commands, run on the real local target in the order in which a reader meets them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.docs.markdown import ROOT, blocks
+from tests.e2e.conftest import Lab, close_lab, new_lab, tools
+
+__all__ = ["tools"]
+pytestmark = pytest.mark.e2e
+
+NUMBER = re.compile(r"\d+(\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A command and what the README shows that it prints."""
+
+    command: str
+    output: tuple[str, ...]
+    line: int
+
+
+def shown() -> Iterator[Shown]:
+    """The commands in the README's `console` blocks."""
+    for block in blocks((ROOT / "README.md").read_text(encoding="utf-8")):
+        if block.language != "console":
+            continue
+        assert block.lines[0].startswith("$ "), f"README.md:{block.line} begins without a command"
+        starts = [index for index, line in enumerate(block.lines) if line.startswith("$ ")]
+        for start, end in zip(starts, [*starts[1:], len(block.lines)], strict=True):
+            output = tuple(line for line in block.lines[start + 1 : end] if line.strip())
+            yield Shown(block.lines[start][2:], output, block.line + start + 1)
+
+
+def form(line: str) -> str:
+    """A line without what differs from run to run: numbers, and how wide columns are."""
+    return " ".join(NUMBER.sub("#", line).split())
+
+
+@pytest.fixture
+def lab(tmp_path: Path, tools: object) -> Iterator[Lab]:
+    made = new_lab(tmp_path)
+    yield made
+    close_lab(made)
+
+
+def test_the_commands_do_what_the_readme_shows(lab: Lab) -> None:
+    commands = list(shown())
+    assert len(commands) > 5
+    folder = lab.home.parent
+    script = "\n".join(
+        f"{{ {item.command}\n}} >{folder}/{index}.out 2>&1; echo $? >{folder}/{index}.code"
+        for index, item in enumerate(commands)
+    )
+    variables = lab.variables() | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["bash", "-c", script], cwd=lab.root, env=variables, stdin=subprocess.DEVNULL, check=True)
+    for index, item in enumerate(commands):
+        printed = (folder / f"{index}.out").read_text()
+        where = f"README.md:{item.line}: {item.command}\n{printed}"
+        assert (folder / f"{index}.code").read_text() == "0\n", where
+        lines = {form(line) for line in printed.splitlines()}
+        missing = [line for line in item.output if line != "…" and form(line) not in lines]
+        assert not missing, f"{where}\nnot printed: {missing}"
+        if "…" not in item.output:
+            extra = lines - {form(line) for line in item.output} - {""}
+            assert not {line for line in extra if not line.startswith("·")}, where
+    left = {str(path.relative_to(lab.home)) for path in lab.home.rglob("*") if path.is_file()}
+    assert not {path for path in left if not path.startswith(".kube/cache/")}, "kubectl's own cache apart"

@@ -1,0 +1,126 @@
+"""From components to nodes: names, marks, providers and former names come of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mlinfra.authoring import Blueprint, BlueprintFunction, Component, Params
+from mlinfra.diagnostics import Location
+from mlinfra.environment import Environment, Owner
+from mlinfra.expansion import AWS, CLUSTER, KUBERNETES, PROVIDERS, Scope, expand
+from mlinfra.graph import Call, Graph, Kind, Pool, Ref
+from mlinfra.tiers import Tier
+
+ENVIRONMENT = Environment("dev", Tier.DEV, Owner("Team A", "ml-042"), "111122223333", "eu-west-1", "ml-dev")
+
+
+class Thing(Component):
+    """A queue, a fact about the account and a config map."""
+
+    def expand(self, scope: Scope) -> None:
+        """One of each."""
+        queue = scope.aws("queue", "aws:sqs/queue:Queue", {"name": scope.label_name("q")}, protect=scope.protected)
+        fact = scope.lookup("account", "aws:index/getCallerIdentity:getCallerIdentity", {})
+        body = {"data": {"queue": queue, "account": Ref(fact.node, ("accountId",))}}
+        scope.kubernetes(
+            "map", "v1", "ConfigMap", "thing", body, namespace="ml", labels={"x": "y"}, annotations={"a": "b"}
+        )
+        scope.kubernetes("deploy", "apps/v1", "Deployment", "thing", {}, depends_on=(queue.node,))
+        scope.pool(Pool(f"pool-{self.name}", "m6i.large", 2, 8))
+        if self.name == "odd":
+            scope.problem("this is odd", remedy="even it", code="odd")
+
+
+def expanded(*components: Component, environment: Environment = ENVIRONMENT, **options: Any) -> Graph:
+    function = BlueprintFunction("rec", "1.2.0", Params, lambda env, p: Blueprint(), Location("b.py", 1))
+    return expand(function, Blueprint(*components), environment, **options)[0]
+
+
+def test_nodes_have_their_component_and_their_provider() -> None:
+    graph = expanded(Thing("thing"))
+    assert {node.name: (node.kind, node.component, node.options.provider) for node in graph} == {
+        "@aws": (Kind.PROVIDER, None, None),
+        "@cluster": (Kind.LOOKUP, None, "@aws"),
+        "@kubernetes": (Kind.PROVIDER, None, None),
+        "thing": (Kind.COMPONENT, None, None),
+        "thing/account": (Kind.LOOKUP, "thing", AWS),
+        "thing/deploy": (Kind.RESOURCE, "thing", KUBERNETES),
+        "thing/map": (Kind.RESOURCE, "thing", KUBERNETES),
+        "thing/queue": (Kind.RESOURCE, "thing", AWS),
+    }
+    assert {name: graph.nodes[name].type for name in PROVIDERS} == PROVIDERS
+    assert graph.nodes["thing"].type == "mlinfra:component:Thing"
+    assert graph.nodes["thing/map"].type == "kubernetes:core/v1:ConfigMap"
+    assert graph.nodes["thing/deploy"].type == "kubernetes:apps/v1:Deployment"
+    assert graph.nodes["thing/deploy"].options.depends_on == ("thing/queue",)
+
+
+def test_what_carries_which_marks() -> None:
+    metadata = expanded(Thing("thing")).nodes["thing/map"].inputs["metadata"]
+    assert metadata == {
+        "name": "thing",
+        "namespace": "ml",
+        "annotations": {"a": "b"},
+        "labels": {
+            "app.kubernetes.io/name": "thing",
+            "app.kubernetes.io/part-of": "rec",
+            "app.kubernetes.io/instance": "rec-dev",
+            "app.kubernetes.io/managed-by": "mlinfra",
+            "mlinfra.dev/blueprint-version": "1.2.0",
+            "mlinfra.dev/environment": "dev",
+            "mlinfra.dev/owner": "team-a",
+            "mlinfra.dev/cost-center": "ml-042",
+            "x": "y",
+        },
+    }
+
+
+def test_the_cluster_that_a_stack_names_is_looked_up() -> None:
+    graph = expanded(Thing("thing"))
+    assert graph.nodes[AWS].inputs == {"region": "eu-west-1"}
+    assert graph.nodes[CLUSTER].inputs == {"name": "ml-dev"}
+    kubeconfig = graph.nodes[KUBERNETES].inputs["kubeconfig"]
+    assert isinstance(kubeconfig, Call)
+    assert kubeconfig.function == "eks_kubeconfig"
+    assert not graph.dangling()
+
+
+@pytest.mark.parametrize("cluster", ["local", ""])
+def test_other_clusters_are_the_targets_own_affair(cluster: str) -> None:
+    graph = expanded(Thing("thing"), environment=replace(ENVIRONMENT, cluster=cluster))
+    assert graph.nodes[KUBERNETES].inputs == {}
+    assert CLUSTER not in graph.nodes
+
+
+def test_a_renamed_component_keeps_its_physical_names_and_says_its_former_ones() -> None:
+    before, after = expanded(Thing("old")), expanded(Thing("new", moved_from="old"))
+    assert after.nodes["new/queue"].inputs == before.nodes["old/queue"].inputs == {"name": "rec-dev-old-q"}
+    assert after.nodes["new"].options.aliases == ("old",)
+    assert after.nodes["new/queue"].options.aliases == ("old/queue",)
+
+
+def test_what_the_stack_protects() -> None:
+    graph = expanded(Thing("one"), Thing("two"), protect=frozenset({"two"}))
+    assert [graph.nodes[f"{name}/queue"].options.protect for name in ("one", "two")] == [False, True]
+
+
+def test_pools_are_sorted_and_problems_point_at_their_component() -> None:
+    function = BlueprintFunction("rec", "1.2.0", Params, lambda env, p: Blueprint(), Location("b.py", 1))
+    odd = Thing("odd")
+    graph, problems = expand(function, Blueprint(odd, Thing("even")), ENVIRONMENT)
+    assert [pool.name for pool in graph.pools] == ["pool-even", "pool-odd"]
+    (told,) = problems.errors
+    assert (told.summary, told.component, told.code, told.location) == ("this is odd", "odd", "odd", odd.source)
+
+
+def test_two_nodes_of_one_name_are_a_mistake_of_the_kind() -> None:
+    class Twice(Component):
+        def expand(self, scope: Scope) -> None:
+            for _ in range(2):
+                scope.aws("queue", "aws:sqs/queue:Queue", {})
+
+    with pytest.raises(ValueError, match="t/queue is declared twice by Twice"):
+        expanded(Twice("t"))
