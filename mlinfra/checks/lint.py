@@ -47,7 +47,13 @@ def lint_source(text: str, file: str) -> list[Diagnostic]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        return [Diagnostic(f"{file} is not valid Python: {getattr(error, 'msg', error)}", location=Location(file, line), code=SYNTAX)]
+        return [
+            Diagnostic(
+                f"{file} is not valid Python: {getattr(error, 'msg', error)}",
+                location=Location(file, line),
+                code=SYNTAX,
+            )
+        ]
     if not any(_is_blueprint(item) for item in ast.walk(tree)):
         return []
     places = dict.fromkeys(_name_reads(tree))

@@ -33,7 +33,7 @@ REMEDIES: tuple[tuple[str, str, str], ...] = (
         "Somebody else has this name. Give the component another name, or bring the existing resource in by import.",
     ),
     (
-        r"cannot reach|connection refused|Name or service not known|timed out connecting|unreachable",
+        r"cannot (be )?reach|[Cc]onnection refused|Name or service not known|timed out connecting|unreachable",
         "unreachable",
         "Check that the target is up: `mlinfra local status` for the local one, else your network and credentials.",
     ),

@@ -7,6 +7,7 @@ import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -136,8 +137,19 @@ def test_no_registry_and_no_machine_is_named() -> None:
     assert not found
 
 
-def test_prose_is_text_that_everybody_can_read() -> None:
-    """No emojis, and no lines that want a wide screen; tables and links excepted."""
+def test_there_are_no_emojis() -> None:
     for path in WRITTEN_BY_HAND:
         for number, line in enumerate(prose(read(path)).splitlines(), start=1):
             assert not re.search("[\U0001f300-\U0001faff\u2600-\u27bf]", line), f"{path.name}:{number}"
+
+
+@pytest.mark.parametrize("path", [path for path in files() if path.suffix == ".svg"], ids=lambda path: path.name)
+def test_pictures_are_whole_and_are_told_in_words(path: Path) -> None:
+    root = ElementTree.parse(path).getroot()
+    told = [root.find(f"{{http://www.w3.org/2000/svg}}{name}") for name in ("title", "desc")]
+    assert all(item is not None and item.text for item in told)
+    shown = [
+        text for document in DOCUMENTS for text in re.findall(rf"!\[([^\]]*)\]\([^)]*{path.name}\)", read(document))
+    ]
+    assert shown, "no document shows it"
+    assert all(len(text) > 40 for text in shown), "what it shows is told to those who do not see it"

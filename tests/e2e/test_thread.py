@@ -129,9 +129,10 @@ def test_a_wrong_call_exits_with_one(thread: Lab) -> None:
 
 def test_a_bucket_name_that_somebody_has_is_said_plainly(thread: Lab) -> None:
     lab = thread
-    lab.stack("stranger")
-    lab.run("local", "up", "--stack", "stranger")
-    lab.client("stranger", "s3").create_bucket(Bucket="taken-name")
+    lab.stack("thread")
+    lab.run("local", "up", "--stack", "thread")
+    stranger = lab.client("thread", "s3")
+    stranger.create_bucket(Bucket="taken-name")
     lab.blueprint("thread", THREAD.replace('"thread-data"', '"taken-name"'))
     ran = lab.run("up", "--stack", "thread", "--yes", "--json", code=1)
     [problem] = [item for item in ran.lines("diagnostic") if item["severity"] == "error"]
@@ -140,6 +141,8 @@ def test_a_bucket_name_that_somebody_has_is_said_plainly(thread: Lab) -> None:
     assert problem["location"]["file"] == "blueprints/thread.py"
     assert problem["location"]["line"] == 13
     assert "taken-name" in problem["summary"]
+    assert stranger.head_bucket(Bucket="taken-name")
+    stranger.delete_bucket(Bucket="taken-name")
     lab.blueprint("thread", THREAD)
 
 
@@ -171,8 +174,7 @@ def test_an_unreachable_cluster_is_told_once(thread: Lab) -> None:
     assert "127.0.0.1:9" in errors[0]["summary"] + errors[0].get("detail", "")
 
 
-def test_what_boto3_may_not_do_elsewhere(thread: Lab) -> None:
-    """Another stack's account does not see this one's buckets."""
+def test_another_stack_does_not_see_this_one(thread: Lab) -> None:
     thread.report("up", "--stack", "thread", "--yes")
     thread.stack("stranger")
     thread.run("local", "up", "--stack", "stranger")
