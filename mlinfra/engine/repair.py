@@ -13,10 +13,13 @@ from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.engine.session import Session
 
 
-def repair(session: Session) -> list[Diagnostic]:
-    """Repair the stack's state; says what was found, nothing when all was well."""
+def repair(session: Session) -> tuple[list[Diagnostic], frozenset[str]]:
+    """Repair the stack's state: what was found, and the URNs of resources whose creation was cut off.
+
+    What was made of those is unknown: it is for the providers to look, and to take over what is there.
+    """
     if not session.backend.local:
-        return []
+        return [], frozenset()
     told: list[Diagnostic] = []
     for lock in _locks(session):
         lock.unlink(missing_ok=True)
@@ -31,7 +34,8 @@ def repair(session: Session) -> list[Diagnostic]:
                 "They are done again; what had been made already is taken over.",
             )
         )
-    return told
+    unfinished = (item["resource"]["urn"] for item in pending or () if item["type"] == "creating")
+    return told, frozenset(unfinished)
 
 
 def _locks(session: Session) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.engine.registration import Program
+from mlinfra.engine.repair import repair
 from mlinfra.engine.session import Session
 from mlinfra.expansion import AWS, KUBERNETES
 from mlinfra.project import Project
@@ -36,7 +37,8 @@ PLUGIN_SERVER = "MLINFRA_PLUGIN_SERVER"
 class Landed:
     """A stack on its target, ready to run.
 
-    `lost` names what of the target was made anew since the last run and has forgotten what the state remembers.
+    `lost` names what of the target was made anew since the last run and has forgotten what the state remembers;
+    `repaired` says what had to be mended after a run that was cut off.
     """
 
     session: Session
@@ -44,6 +46,7 @@ class Landed:
     packages: list[Any] = field(default_factory=list)
     lost: tuple[str, ...] = ()
     identity: Mapping[str, str] = field(default_factory=dict)
+    repaired: list[Diagnostic] = field(default_factory=list)
 
     def remember(self) -> None:
         """Note what the target is now, so that the next run sees when it was made anew."""
@@ -64,17 +67,20 @@ def land(request: Request, compiled: Compiled) -> Iterator[Landed]:
         attached: dict[str, int] = {}
         inputs: dict[str, Mapping[str, Any]] = {}
         identity: dict[str, str] = {}
+        unfinished: set[str] = set()  # the providers are served before the state can be looked at
         if isinstance(target, LocalTarget):
-            attached, inputs, identity = _land_locally(request, compiled, target, stack)
+            attached, inputs, identity = _land_locally(request, compiled, target, unfinished, stack)
         elif isinstance(target, KubeconfigTarget):
             attached, inputs = _land_on_cluster(request.project, target, stack)
         else:
             inputs = {AWS: {"allowedAccountIds": [target.account]}}
         session = _session(request, compiled, binary, attached, cloud=isinstance(target, AwsTarget))
         session.open()
+        repaired, cut_off = repair(session)
+        unfinished |= cut_off
         lost = _lost(request, identity) if identity and session.resources() else ()
         packages = [_plugin(package, versions[package]) for package in sorted(used - set(attached))]
-        yield Landed(session, Program(compiled.graph, inputs, versions), packages, lost, identity)
+        yield Landed(session, Program(compiled.graph, inputs, versions), packages, lost, identity, repaired)
 
 
 def _plugin(package: str, version: str) -> Any:
@@ -94,7 +100,7 @@ def _session(
 
 
 def _land_locally(
-    request: Request, compiled: Compiled, target: LocalTarget, stack: ExitStack
+    request: Request, compiled: Compiled, target: LocalTarget, unfinished: Set[str], stack: ExitStack
 ) -> tuple[dict[str, int], dict[str, Mapping[str, Any]], dict[str, str]]:
     from mlinfra.local.target import LocalTarget as Local
     from mlinfra.providers.aws.configuration import local_inputs
@@ -105,7 +111,7 @@ def _land_locally(
     attached = {}
     if target.provider == "embedded":
         attached = {
-            "aws": stack.enter_context(serve_aws()).port,
+            "aws": stack.enter_context(serve_aws(unfinished)).port,
             "kubernetes": stack.enter_context(serve_kubernetes()).port,
         }
     inputs: dict[str, Mapping[str, Any]] = {

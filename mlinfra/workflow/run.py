@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.engine.redaction import Redactor
-from mlinfra.engine.repair import repair
 from mlinfra.engine.run import Outcome, Verb, run_engine
 from mlinfra.functions import UNKNOWN
 from mlinfra.graph import REDACTED, Secret
@@ -79,7 +78,7 @@ def opened(request: Request, verb: str) -> Iterator[Run]:
     for warning in compiled.warnings:
         request.emit(Note(warning))
     with stack_lock(request.project, request.state_name, verb), land(request, compiled) as landed:
-        for told in repair(landed.session):
+        for told in landed.repaired:
             request.emit(Note(told))
         yield Run(request, compiled, landed, Redactor())
 

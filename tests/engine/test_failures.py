@@ -40,6 +40,7 @@ def diagnosed(*messages: tuple[str, str, str], ended: Ended = FAILED, output: st
         ),
         ("data/bucket: PutBucket failed: AlreadyExists", "name-taken", "data/bucket: PutBucket failed: AlreadyExists"),
         ("1 error occurred:\n\t* connection refused", "unreachable", "data/bucket: connection refused"),
+        ("the Kubernetes API server at https://127.0.0.1:9 cannot be reached", "unreachable", None),
         ("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.", "does-not-fit", None),
         ("Deployment api is not ready: 0 of 2 replicas", "not-ready", None),
         ("write state: no space left on device", "disk-full", None),

@@ -25,6 +25,7 @@ from google.protobuf.empty_pb2 import Empty
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.functions import UNKNOWN, Unknown, holds
 from mlinfra.providers.aws import configuration, registry
+from mlinfra.providers.aws.adopting import adopt
 from mlinfra.providers.aws.errors import AwsError, taken
 from mlinfra.providers.aws.fields import filled, problems
 from mlinfra.providers.aws.inputs import before, effective, live_inputs, named, properties
@@ -41,9 +42,13 @@ from mlinfra.wire.values import decode, encode
 
 
 class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]  # generated code has no types
-    """One provider instance. Raises `MlinfraError`; the router in front of it turns that into gRPC failures."""
+    """One provider instance; `unfinished` as for `serve`.
 
-    def __init__(self) -> None:
+    Raises `MlinfraError`; the router in front of it turns that into gRPC failures.
+    """
+
+    def __init__(self, unfinished: Set[str] = frozenset()) -> None:
+        self._unfinished = unfinished
         self._session: Session | None = None
         self._cancelled = threading.Event()
 
@@ -133,9 +138,10 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
             return provider_pb2.CreateResponse(properties=encode(closed(outputs, inputs.secrets)))
         aws = self._aws(wanted, request.timeout)
         with _explained(_name(request), inputs.texts):
-            if kind.upserts and kind.read(aws, kind.identity(wanted), wanted) is not None:
+            made = adopt(kind, aws, wanted) if request.urn in self._unfinished else None
+            if made is None and kind.upserts and kind.read(aws, kind.identity(wanted), wanted) is not None:
                 raise taken(kind.identity(wanted), kind.token.rpartition(":")[2])
-            made = kind.create(aws, wanted)
+            made = made or kind.create(aws, wanted)
         outputs = closed(self._outputs(kind, inputs.values, wanted, made.outputs), inputs.secrets)
         with _kept(made.id, outputs), _explained(_name(request), inputs.texts):
             kind.complete(aws, made, wanted)
@@ -214,12 +220,13 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
         return properties(kind, inputs, outputs, wanted.get("tags"), inputs.get("region", region))
 
 
-def serve() -> Server:
+def serve(unfinished: Set[str] = frozenset()) -> Server:
     """Serve the provider on a free loopback port: one server for any number of provider instances.
 
-    Attach it with `PULUMI_DEBUG_PROVIDERS=aws:PORT`.
+    Attach it with `PULUMI_DEBUG_PROVIDERS=aws:PORT`. `unfinished` are the URNs of resources whose creation was cut off;
+    what is there of them is taken over.
     """
-    return serve_instances(AwsProvider, THREADS)
+    return serve_instances(lambda: AwsProvider(unfinished), THREADS)
 
 
 def _kind(request: Any) -> Resource:

@@ -130,6 +130,10 @@ class Resource(ABC):
         """The id of what `inputs` would make, for types whose create call overwrites (`upserts`)."""
         return str(inputs[self.names[0]])
 
+    def locate(self, aws: Aws, inputs: Mapping[str, Any]) -> str | None:
+        """The id that the resource which `inputs` would make has, if it is there; None for types without a name."""
+        return self.identity(inputs) if self.names else None
+
     def replacement(self, field: Field, old: Any, new: Any) -> str:
         """Why this change of `field` forces a replacement; empty where it can be made in place."""
         return field.replaces

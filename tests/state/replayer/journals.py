@@ -50,7 +50,7 @@ class Update:
         self.made: list[Live] = []
         self.run()
         if self.maybe(0.3):
-            del self.entries[self.random.randrange(len(self.entries)) :]
+            del self.entries[self.random.randint(0, len(self.entries)) :]
 
     def maybe(self, chance: float) -> bool:
         return self.random.random() < chance

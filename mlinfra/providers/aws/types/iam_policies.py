@@ -66,6 +66,10 @@ class Policy(Resource):
         del inputs["tags"]
         return Live(inputs, _outputs(policy), TAGGING.plain(policy.get("Tags")))
 
+    def locate(self, aws: Aws, inputs: Mapping[str, Any]) -> str:
+        """By account, path and name (IAM user guide, "IAM identifiers")."""
+        return f"arn:aws:iam::{aws.account}:policy{inputs.get('path') or '/'}{inputs['name']}"
+
     def update(self, aws: Aws, change: Change) -> Mapping[str, Any]:
         """A new version of the document; the oldest goes where there is no room."""
         api = aws.api("iam")

@@ -69,6 +69,11 @@ class Secret(Resource):
             inputs["policy"] = api.call("get_resource_policy", SecretId=resource_id).get("ResourcePolicy")
         return Live(inputs, {"arn": found["ARN"]}, TAGGING.plain(found.get("Tags")))
 
+    def locate(self, aws: Aws, inputs: Mapping[str, Any]) -> str | None:
+        """Its ARN ends in random characters, so it is asked for by its name."""
+        live = self.read(aws, inputs["name"], {"policy": None})
+        return str(live.outputs["arn"]) if live else None
+
     def update(self, aws: Aws, change: Change) -> Mapping[str, Any]:
         """A call for each group of settings that differs."""
         api, new = aws.api(self.service), change.new

@@ -99,6 +99,10 @@ class Topic(Resource):
         """The name: `read` makes the ARN of it."""
         return str(inputs["name"])
 
+    def locate(self, aws: Aws, inputs: Mapping[str, Any]) -> str:
+        """By region, account and name."""
+        return f"arn:aws:sns:{aws.region}:{aws.account}:{inputs['name']}"
+
     def autoname(self, name: str, seed: bytes, inputs: Mapping[str, Any]) -> str:
         """A FIFO topic's name ends in `.fifo`."""
         if inputs.get("fifoTopic") is True:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 
 from mlinfra.functions import UNKNOWN
-from mlinfra.providers.aws.types.s3 import BATCH
 
 BUCKET = "aws:s3/bucket:Bucket"
 
@@ -112,13 +112,14 @@ def test_a_bucket_with_objects_is_kept_unless_told_otherwise(world: Any, failure
     assert tags(world, resource_id) is None
 
 
-def test_more_objects_than_one_call_deletes(world: Any) -> None:
+def test_more_objects_than_one_call_deletes(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlinfra.providers.aws.types.s3.BATCH", 4)
     s3 = world.boto("s3")
     inputs = world.engine.checked(BUCKET, {"bucket": "many", "forceDestroy": True})
     resource_id, state = world.engine.create(BUCKET, inputs)
     s3.put_bucket_versioning(Bucket=resource_id, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket=resource_id, Key="seed", Body=b"")
-    for number in range(BATCH // 2 + 1):
+    for number in range(5):
         s3.put_object(Bucket=resource_id, Key=f"{number}", Body=b"")
         s3.delete_object(Bucket=resource_id, Key=f"{number}")
     world.engine.delete(BUCKET, resource_id, inputs, state)
