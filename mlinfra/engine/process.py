@@ -39,7 +39,8 @@ def run_pulumi(
     """Run `pulumi` to its end.
 
     The process is not in the terminal's group, so that Ctrl-C reaches it through us alone: the first interrupt is
-    passed on, and the engine finishes what is in flight; the second stops it at once. `on_interrupt` is told the count.
+    passed on, and the engine finishes what is in flight; so is the second, on which the engine stops at once; the third
+    kills it. `on_interrupt` is told the count.
     """
     process = subprocess.Popen(  # noqa: S603 — the binary is ours, the arguments are a list
         [str(binary), *arguments],
@@ -55,8 +56,8 @@ def run_pulumi(
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 — the form of a signal handler
         nonlocal interrupts
         interrupts += 1
-        if interrupts == 1:
-            process.send_signal(signal.SIGINT)
+        if interrupts < 3:
+            process.send_signal(signal.SIGINT)  # the engine's own second step is to stop without finishing anything
         else:
             os.killpg(process.pid, signal.SIGKILL)
         on_interrupt(interrupts)

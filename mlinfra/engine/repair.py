@@ -24,6 +24,8 @@ def repair(session: Session) -> tuple[list[Diagnostic], frozenset[str]]:
     for lock in _locks(session):
         lock.unlink(missing_ok=True)
         told.append(_warning("a run before this one was cut off: its lock on the state is taken back"))
+    if _restore(session):
+        told.append(_warning("a run before this one was killed while it wrote the state: the copy before it is taken"))
     state = session.export()
     if pending := state.get("pending_operations"):
         _forget(session, state)
@@ -36,6 +38,20 @@ def repair(session: Session) -> tuple[list[Diagnostic], frozenset[str]]:
         )
     unfinished = (item["resource"]["urn"] for item in pending or () if item["type"] == "creating")
     return told, frozenset(unfinished)
+
+
+def _restore(session: Session) -> bool:
+    """Put the copy that the engine keeps of the state before each write in the place of one that was cut off."""
+    path = session.state_file
+    try:
+        whole = not path.exists() or bool(json.loads(path.read_bytes()))
+    except ValueError:
+        whole = False
+    copy = path.with_name(f"{path.name}.bak")
+    if whole or not copy.exists():
+        return False
+    copy.replace(path)
+    return True
 
 
 def _locks(session: Session) -> list[Path]:

@@ -97,7 +97,7 @@ class Session:
         """The stack's state, secrets still encrypted; empty when there is none."""
         if self.backend.local:
             with suppress(FileNotFoundError, json.JSONDecodeError):
-                return dict(json.loads(self._state_file().read_text()).get("checkpoint", {}).get("latest") or {})
+                return dict(json.loads(self.state_file.read_text()).get("checkpoint", {}).get("latest") or {})
             return {}
         ended = self.run("stack", "export", "--stack", self.stack)
         return dict(json.loads(ended.output).get("deployment") or {}) if ended.succeeded else {}
@@ -111,9 +111,11 @@ class Session:
         ]
 
     def _exists(self) -> bool:
-        return self.backend.local and self._state_file().exists()
+        return self.backend.local and self.state_file.exists()
 
-    def _state_file(self) -> Path:
+    @property
+    def state_file(self) -> Path:
+        """The file of a local state."""
         base = Path(self.backend.url.removeprefix("file://"))
         return base / ".pulumi" / "stacks" / self.project_name / f"{self.stack}.json"
 

@@ -77,7 +77,7 @@ def normalize(resources: list[Json]) -> None:
                 changes[field] = _renamed(state.get(field) or "", present)
             changes["dependencies"] = [_renamed(urn, present) for urn in state.get("dependencies") or ()]
             changes["propertyDependencies"] = {
-                name: [_renamed(urn, present) for urn in urns or ()]
+                name: urns and [_renamed(urn, present) for urn in urns]
                 for name, urns in (state.get("propertyDependencies") or {}).items()
             }
         resources[place] = _changed(state, changes)

@@ -73,7 +73,7 @@ def replay(base: Json | None, entries: Iterable[Json], cli_version: str = "", ti
     or died, gives what is known of it: operations without an end are in `pending_operations`. The manifest says
     `cli_version`, the engine's version as it writes it (`v3.222.0`), and `time`, in RFC 3339. Raises `ReplayError`.
 
-    Takes time in proportion to the base and the journal: 10,000 entries in 0.05 s.
+    Takes time in proportion to the base and the journal: 10,000 entries in 0.07 s.
     """
     journal = _Journal(base)
     for sequence, entry in in_order(entries):

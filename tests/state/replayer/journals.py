@@ -139,9 +139,10 @@ class Update:
         return kept | {name: item for name, item in fields.items() if item not in ("", [], {}, None)}
 
     def renamed(self, state: Json) -> Json:
-        """The state under a new URN with the old one among its aliases."""
-        urn = self.urn(state["type"], "" if state.get("parent", STACK) == STACK else state["parent"])
-        return {**state, "urn": urn, "aliases": [state["urn"]] * self.random.choice([1, 1, 2])}
+        """The state under a new name, and a component's under a new type too, with the old URN among its aliases."""
+        token = state["type"] if state["custom"] else self.random.choice([state["type"], "shop:index:Crew"])
+        urn = self.urn(token, "" if state.get("parent", STACK) == STACK else state["parent"])
+        return {**state, "urn": urn, "type": token, "aliases": [state["urn"]] * self.random.choice([1, 1, 2])}
 
     def deployment(self) -> Json:
         """A deployment that an update may begin with."""
@@ -234,7 +235,8 @@ class Update:
         gone: list[Live] = []
 
         def look(live: Live) -> None:
-            operation = self.begin(None, live.state)
+            # This version says nothing of what a refresh is about; one that did would be understood.
+            operation = self.begin(self.random.choice([None, None, None, "reading"]), live.state)
 
             def end() -> None:
                 removable = live.state["custom"] and not live.state["type"].startswith("pulumi:providers:")
