@@ -35,6 +35,10 @@ slow: $(INSTALLED) ## Run the tests that take longer than a minute each.
 conformance: $(INSTALLED) ## Run the golden blueprints through the official plugins, on moto and the local cluster.
 	@$(BIN)/python -m pytest -m conformance
 
+bench: $(INSTALLED) ## Measure: everyday commands, then many resources beside the Pulumi SDK and Terraform.
+	@$(BIN)/python bench/commands.py
+	@$(BIN)/python bench/scale.py
+
 lint: $(INSTALLED) ## Format, lint, types and layers.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

@@ -30,9 +30,6 @@ class TierDefaults:
     old_version_days: int
     """How long a bucket keeps versions that were overwritten or deleted."""
 
-    log_retention_days: int
-    """How long logs are kept; a value that CloudWatch Logs accepts."""
-
     image_count: int
     """How many images an image repository keeps."""
 
@@ -65,7 +62,6 @@ DEFAULTS: Final[dict[Tier, TierDefaults]] = {
         min_replicas=1,
         max_replicas=2,
         old_version_days=7,
-        log_retention_days=7,
         image_count=10,
         metrics_retention_days=2,
     ),
@@ -75,7 +71,6 @@ DEFAULTS: Final[dict[Tier, TierDefaults]] = {
         min_replicas=2,
         max_replicas=4,
         old_version_days=30,
-        log_retention_days=30,
         image_count=30,
         metrics_retention_days=7,
     ),
@@ -85,7 +80,6 @@ DEFAULTS: Final[dict[Tier, TierDefaults]] = {
         min_replicas=3,
         max_replicas=10,
         old_version_days=365,
-        log_retention_days=365,
         image_count=100,
         metrics_retention_days=30,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -24,6 +24,8 @@ class Raw(Component):
     providers; those of another package get a provider instance of their own, for which the engine wants the package's
     plugin.
     """
+
+    holds_data: ClassVar[bool] = True  # nobody knows, so its author may say that it does
 
     type: Token
     """Type token, such as `aws:sqs/queue:Queue`."""

@@ -55,20 +55,21 @@ class Told:
     failed: list[Step] = field(default_factory=list)
     protected: list[Step] = field(default_factory=list)
     """Steps that delete or replace something protected."""
-    changed: set[str] = field(default_factory=set)
-    """Nodes whose refresh found a difference."""
     complete: bool = False
 
 
 class EventReader:
     """Reads the events of one engine process from a named pipe in a thread of its own.
 
-    `plans` says that the run only plans: its steps are for the report, nothing is happening.
+    `plans` says that the run only plans: its steps are for the report, nothing is happening. `reads` says that it
+    only reads: what the engine calls an update or a deletion was done by somebody else.
     """
 
-    def __init__(self, pipe: Path, graph: Graph, emit: Emit, redactor: Redactor, *, plans: bool) -> None:
+    def __init__(
+        self, pipe: Path, graph: Graph, emit: Emit, redactor: Redactor, *, plans: bool, reads: bool = False
+    ) -> None:
         self.told = Told()
-        self._plans = plans
+        self._plans, self._reads = plans, reads
         self._pipe, self._graph, self._emit, self._redactor = pipe, graph, emit, redactor
         self._started: dict[tuple[str, str], float] = {}
         self._trouble: Exception | None = None
@@ -134,12 +135,10 @@ class EventReader:
         if metadata.get("op") in _PARTS:
             self._guard(metadata, step)
             return
+        if step.operation is Operation.REFRESH and not step.changes:
+            return  # read, and found as it was; the engine tells it once more as the same
         self.told.counts[step.operation] += 1
-        if step.operation is Operation.REFRESH and step.changes:
-            self.told.changed.add(step.node)
-        if step.operation not in (Operation.SAME, Operation.READ) and (
-            step.operation is not Operation.REFRESH or step.changes
-        ):
+        if step.operation not in (Operation.SAME, Operation.READ):
             self.told.steps.append(step)
         self._guard(metadata, step)
         if not self._plans:
@@ -165,6 +164,8 @@ class EventReader:
         node = self._graph.nodes.get(name)
         component = node.component if node else name.partition("/")[0]
         operation = _OPERATIONS.get(metadata["op"], Operation.REPLACE)
+        if self._reads and operation in (Operation.UPDATE, Operation.DELETE):
+            operation = Operation.REFRESH
         begun = self._started.get((urn, metadata["op"]))
         quiet = operation in (Operation.SAME, Operation.READ)
         return Step(
@@ -181,16 +182,17 @@ class EventReader:
     def _changes(self, metadata: Mapping[str, Any]) -> tuple[PropertyChange, ...]:
         detailed = metadata.get("detailedDiff") or {}
         old, new = metadata.get("old") or {}, metadata.get("new") or {}
+        read = metadata["op"] == "refresh" or self._reads
         changes = []
         for path, difference in sorted(detailed.items()):
             side = "inputs" if difference.get("inputDiff") else "outputs"
             before = _at(old.get(side) or {}, path)
             after = _at(new.get("inputs") or {}, path)
-            if metadata["op"] == "refresh":
+            if read:
                 before, after = _at(old.get("outputs") or {}, path), _at(new.get("outputs") or {}, path)
             kind = str(difference.get("diffKind", "update")).removesuffix("-replace")
             changes.append(PropertyChange(path, kind, self._shown(before), self._shown(after)))
-        if metadata["op"] == "refresh" and old and not new:  # somebody has deleted it
+        if read and old and not new:  # somebody has deleted it
             changes.append(PropertyChange("id", "delete", self._shown(old.get("id")), None))
         return tuple(changes)
 

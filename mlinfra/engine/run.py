@@ -72,7 +72,7 @@ def run_engine(
     begun = time.monotonic()
     host = LanguageHost(program, packages or [], redactor)
     pipe = session.folder / f"events-{session.stack}"
-    reader = EventReader(pipe, program.graph, emit, redactor, plans=verb is Verb.PREVIEW)
+    reader = EventReader(pipe, program.graph, emit, redactor, plans=verb is Verb.PREVIEW, reads=verb is Verb.REFRESH)
     arguments = [str(verb), "--stack", session.stack, *_FLAGS[verb], "--parallel", str(PARALLEL)]
     if refresh:
         arguments += ["--refresh", "--run-program"]

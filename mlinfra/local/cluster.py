@@ -26,6 +26,7 @@ from mlinfra.providers.kubernetes import kubeconfig
 from mlinfra.tools.lock import lock
 
 _READY_SECONDS: Final = 60.0
+_DEAD_SECONDS: Final = 2.0
 _PAUSE: Final = 0.1
 
 
@@ -153,19 +154,26 @@ class KwokCluster:
         return self._start()
 
     def _wait(self) -> ClusterInfo | None:
-        """Wait until the cluster is ready. A component that gave up while another came up is started again."""
+        """Wait until the cluster is ready. A component that gave up while another came up is started again.
+
+        A component is dead only after a while: between fork and exec a process still has its parent's command line,
+        and starting it a second time would leave two of it at one port.
+        """
         deadline = time.monotonic() + _READY_SECONDS
         restarts = 3
-        while time.monotonic() < deadline:
-            dead = None in self.processes().values()
-            if dead and restarts == 0:
-                return None
-            if dead:
+        seen_whole = time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            if None not in self.processes().values():
+                seen_whole = now
+                if info := self._ask(thoroughly=True):
+                    return info
+            elif now - seen_whole > _DEAD_SECONDS:
+                if restarts == 0:
+                    return None
                 restarts -= 1
                 self._forget_dead()
                 self._kwokctl("start")
-            elif info := self._ask(thoroughly=True):
-                return info
+                seen_whole = time.monotonic()
             time.sleep(_PAUSE)
         return None
 
@@ -255,7 +263,7 @@ class KwokCluster:
     def _not_ready(self, output: str) -> MlinfraError:
         return MlinfraError(
             Diagnostic(
-                f"the local cluster {self.name} did not become ready within {_READY_SECONDS:.0f} s",
+                f"the local cluster {self.name} did not become ready",
                 detail=self._words() or output,
                 remedy=f"The logs are in {self.logs}. `mlinfra doctor` checks what the cluster needs.",
                 code="local-cluster-not-ready",

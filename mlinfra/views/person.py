@@ -79,7 +79,7 @@ class PersonView:
             self.err.print(f"[bold red]{what} failed[/] after {duration(report.seconds)}.")
             if report.changes:
                 self.err.print(f"Done before that: {counted(report.counts, planned=False)}.")
-        elif report.changes:
+        elif report.steps:
             done = counted(report.counts, planned=False)
             self.out.print(f"[bold green]{what}:[/] {done}, in {duration(report.seconds)}.")
         else:

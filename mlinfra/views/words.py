@@ -59,6 +59,8 @@ def counted(counts: Mapping[Operation, int], *, planned: bool) -> str:
     """The counts as a phrase: `3 to create, 1 to update, 40 unchanged`."""
     order = [item for item in Operation if item not in (Operation.SAME, Operation.READ, Operation.REFRESH)]
     shown = [f"{counts[item]} {f'to {item}' if planned else DONE[item]}" for item in order if counts.get(item)]
+    if found := counts.get(Operation.REFRESH, 0):
+        shown.append(f"{found} {DONE[Operation.REFRESH]}")
     if unchanged := counts.get(Operation.SAME, 0):
         shown.append(f"{unchanged} unchanged")
     return ", ".join(shown) or "no resources"

@@ -161,6 +161,15 @@ def _check_protect(reached: list[Component], stack: Stack, problems: Problems) -
                 location=stack.place("protect", index),
                 code="protect-unknown",
             )
+        elif not any(component.name == name and component.holds_data for component in reached):
+            problems.warning(
+                f"stack {stack.name} protects {name!r}, which holds nothing that could be lost",
+                detail="Only components that hold data are protected: buckets, image repositories, raw resources.",
+                remedy="Take it out of the list.",
+                location=stack.place("protect", index),
+                component=name,
+                code="protect-useless",
+            )
 
 
 def _shown(project: Project, place: Location) -> Location:

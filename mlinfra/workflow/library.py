@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from mlinfra.authoring import BlueprintFunction
-from mlinfra.checks.lint import lint_source
+from mlinfra.checks.lint import SYNTAX, lint_source
 from mlinfra.diagnostics import Diagnostic, Location, MlinfraError, Problems
 from mlinfra.project import Project
 
@@ -155,7 +155,7 @@ def _failure(project: Project, path: Path, doing: str, error: BaseException) -> 
             f"{place.file} is not valid Python: {error.msg}",
             detail=(error.text or "").strip(),
             location=place,
-            code="blueprint-syntax",
+            code=SYNTAX,
         )
     if isinstance(error, SystemExit):
         return Diagnostic(

@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlinfra.state.replay import ZERO_TIME, Replayed, ReplayError, replay
-from tests.state.replayer.engine import VERSION, EngineError, Replayer, running
+from mlinfra.tools.go import MODULES
+from mlinfra.tools.table import TOOLS
+from tests.state.replayer.engine import HERE, VERSION, EngineError, Replayer, running
 from tests.state.replayer.journals import (
     BEGIN,
     OUTPUTS,
@@ -69,6 +71,16 @@ def equal(engine: Replayer, base: dict[str, Any] | None, entries: list[dict[str,
     assert (ours.version, ours.features) == (theirs["version"], theirs.get("features", []))
     assert comparable(ours.deployment) == comparable(theirs["deployment"])
     return True
+
+
+def test_the_replayer_is_of_the_engine_that_is_used() -> None:
+    """Its modules are those that the engine is built of, at the same versions."""
+    theirs, ours = (
+        dict(re.findall(r"^\t(\S+) (v\S+)", (folder / "go.mod").read_text(), re.MULTILINE))
+        for folder in (MODULES / "pulumi", HERE)
+    )
+    assert ours.items() <= theirs.items()
+    assert theirs["github.com/pulumi/pulumi/pkg/v3"] == VERSION == f"v{TOOLS['pulumi'].version}"
 
 
 # ------------------------------------------------------------------------------------------------ sound journals
@@ -144,6 +156,8 @@ def test_empty_fields_of_an_imported_base_mean_nothing(engine: Replayer) -> None
 
 # ------------------------------------------------------------------------------------------------ examples
 
+PROVIDER = "pulumi:providers:aws"
+
 
 def urn(name: str, token: str = "aws:s3/bucket:Bucket") -> str:
     return f"urn:pulumi:dev::shop::{token}::{name}"
@@ -201,6 +215,11 @@ def test_children_move_with_a_renamed_component() -> None:
     assert crew not in json.dumps(moved)
 
 
+def test_a_provider_without_an_id_has_an_unknown_one(engine: Replayer) -> None:
+    base = {"resources": [state("p", PROVIDER), state("a", provider=f"{urn('p', PROVIDER)}::")]}
+    assert equal(engine, base, [])
+
+
 def test_the_engine_dies_of_dangling_replace_with_and_we_do_not(engine: Replayer) -> None:
     found = state("a", replaceWith=[urn("gone"), urn("gone too"), urn("and this")])
     entries = [entry(1, REFRESH_SUCCESS, 1, state=found, removeOld=0)]
@@ -214,7 +233,6 @@ def test_the_engine_dies_of_dangling_replace_with_and_we_do_not(engine: Replayer
 # ------------------------------------------------------------------------------------------------ broken journals
 
 NEW = entry(1, SUCCESS, 1, state=state("c"))
-PROVIDER = "pulumi:providers:aws"
 
 BROKEN: dict[str, tuple[Any, list[Any], str, bool]] = {
     # name: base, entries, words of the refusal, whether the engine's replayer refuses too

@@ -142,6 +142,6 @@ def test_a_neighbour_with_broken_syntax_is_named(project: Any, hold_against: Any
         compile_stack(own, load_stack(own, "dev"))
     hold_against(
         caught.value.diagnostics,
-        [{"code": "blueprint-syntax", "line": 3, "says": ["is not valid Python", "def make(:"]}],
+        [{"code": "blueprint-syntax-error", "line": 3, "says": ["is not valid Python", "def make(:"]}],
         "blueprints/broken_parts.py",
     )
