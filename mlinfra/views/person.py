@@ -58,6 +58,8 @@ class PersonView:
                 self._changes(step)
         if report.steps:
             self.out.print()
+        if report.verb == "refresh":
+            return  # nothing is planned: the steps are what somebody else has done
         if report.changes:
             self.out.print(f"[bold]Plan for {report.stack}:[/] {counted(report.counts, planned=True)}.")
         else:

@@ -41,6 +41,10 @@ def test_a_second_up_changes_nothing(environments: Lab) -> None:
         assert set(counts) == {"same"}, name
 
 
+def test_a_refresh_finds_no_drift_where_there_is_none(environments: Lab) -> None:
+    assert environments.report("refresh", "--stack", "staging")["steps"] == []
+
+
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_boto3_sees_what_the_blueprint_says(environments: Lab, name: str) -> None:
     lab = environments

@@ -134,7 +134,7 @@ _FILTER: Final = (
 _RULE: Final = (
     Field("id", required=True, aws="ID"),
     Field("status", required=True, choices=("Enabled", "Disabled")),
-    Field("filter", _FILTER),
+    Field("filter", _FILTER, computed=True),  # without one S3 has that of an empty prefix
     Field("prefix"),
     Field("abortIncompleteMultipartUpload", (Field("daysAfterInitiation", int),)),
     Field("expiration", (Field("date"), Field("days", int), Field("expiredObjectDeleteMarker", bool, default=False))),
@@ -174,14 +174,6 @@ def _lifecycle_to_s3(inputs: Record) -> dict[str, Any]:
         "LifecycleConfiguration": {"Rules": sent["Rules"]},
         "TransitionDefaultMinimumObjectSize": sent.get("TransitionDefaultMinimumObjectSize"),
     }
-
-
-def _lifecycle_from_s3(answer: Record) -> dict[str, Any]:
-    found = from_aws(_LIFECYCLE, answer)
-    for rule in found["rules"]:
-        if rule.get("filter") == {"prefix": ""}:
-            del rule["filter"]
-    return found
 
 
 # ------------------------------------------------------------------------------------------------ logging
@@ -253,7 +245,7 @@ RESOURCES: Final = (
         take="delete_bucket_lifecycle",
         absent="NoSuchLifecycleConfiguration",
         to_s3=_lifecycle_to_s3,
-        from_s3=_lifecycle_from_s3,
+        from_s3=lambda answer: from_aws(_LIFECYCLE, answer),
     ),
     BucketSetting(
         "aws:s3/bucketPolicy:BucketPolicy",

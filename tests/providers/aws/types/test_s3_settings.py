@@ -234,6 +234,15 @@ def test_parts_of_a_lifecycle_that_moto_does_not_report_are_no_drift(world: Any)
     assert "rules[0].filter.and.objectSizeGreaterThan" in world.engine.diff(token, inputs, changed, state).detailedDiff
 
 
+@pytest.mark.parametrize("given", [{}, {"filter": {"prefix": ""}}, {"filter": {"prefix": "runs/"}}])
+def test_a_rule_for_all_objects_is_no_drift_however_it_is_written(world: Any, given: dict[str, Any]) -> None:
+    token, words = CASES["lifecycle"]["token"], bucket(world)
+    rule = {"id": "all", "status": "Enabled", "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7}, **given}
+    inputs = world.engine.checked(token, {"bucket": words["bucket"], "rules": [rule]})
+    resource_id, state = world.engine.create(token, inputs)
+    assert world.engine.read(token, resource_id, inputs, state) == (inputs, state)
+
+
 def test_a_block_of_public_access_can_outlive_its_resource(world: Any) -> None:
     case, words = CASES["public access"], bucket(world)
     inputs = world.engine.checked(case["token"], {**case["inputs"](words), "skipDestroy": True})
