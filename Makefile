@@ -27,7 +27,7 @@ up: $(INSTALLED) ## Install, get the tools, start the local target and bring the
 	@$(BIN)/mlinfra up --stack $(STACK) --yes
 
 test: $(INSTALLED) ## Run the test suite: the real engine, moto and the local cluster included.
-	@$(BIN)/python -m pytest -m "not slow and not conformance"
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not conformance"
 
 slow: $(INSTALLED) ## Run the tests that take longer than a minute each.
 	@$(BIN)/python -m pytest -m slow

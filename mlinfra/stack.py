@@ -97,8 +97,9 @@ Target = Annotated[LocalTarget | AwsTarget | KubeconfigTarget, Field(discriminat
 class StateSection(Section):
     """Where the stack's state is kept."""
 
-    backend: Annotated[str, Field(pattern=r"^(local|(file|s3|gs|azblob|postgres|https?)://.+)$")] = "local"
-    """`local` (under `.mlinfra/`), or the URL of one of Pulumi's backends: `s3://bucket`, `file:///path`, …"""
+    backend: Annotated[str, Field(pattern=r"^(local|service|(file|s3|gs|azblob|postgres|https?)://.+)$")] = "local"
+    """`local` (files under `.mlinfra/`), `service` (a database there, journalled), or the URL of one of Pulumi's
+    backends: `s3://bucket`, `file:///path`, …"""
 
     secrets_provider: str = "passphrase"
     """How secrets in the state are encrypted: `passphrase`, or a key's URL such as `awskms://alias/name`."""

@@ -20,7 +20,7 @@ def repair(session: Session) -> tuple[list[Diagnostic], frozenset[str]]:
     """
     if not session.backend.local:
         return [], frozenset()
-    told: list[Diagnostic] = []
+    told: list[Diagnostic] = session.settle()
     for lock in _locks(session):
         lock.unlink(missing_ok=True)
         told.append(_warning("a run before this one was cut off: its lock on the state is taken back"))
@@ -55,11 +55,16 @@ def _restore(session: Session) -> bool:
 
 
 def _locks(session: Session) -> list[Path]:
+    if session.backend.states is not None:
+        return []
     base = Path(session.backend.url.removeprefix("file://")) / ".pulumi" / "locks"
     return sorted(base.glob(f"*/{session.project_name}/{session.stack}/*.json"))
 
 
 def _forget(session: Session, state: dict[str, Any]) -> None:
+    if session.backend.states is not None:
+        session.backend.states.forget_pending(session.project_name, session.stack)
+        return
     whole = {"version": 3, "deployment": {key: item for key, item in state.items() if key != "pending_operations"}}
     path = session.folder / f"repair-{session.stack}.json"
     path.write_text(json.dumps(whole))

@@ -69,6 +69,8 @@ def run_engine(
 ) -> Outcome:
     """Run the engine once. `refresh` first reads every resource anew; only for previews and updates."""
     redactor = redactor or Redactor()
+    if session.backend.states is not None:
+        session.backend.states.redact_with(redactor)
     begun = time.monotonic()
     host = LanguageHost(program, packages or [], redactor)
     pipe = session.folder / f"events-{session.stack}"
@@ -94,6 +96,7 @@ def run_engine(
             ended = run_pulumi(session.binary, arguments, session.folder, session.environment(), told_of_interrupt)
         finally:
             told = reader.close()
+            session.settle()
     return _outcome(verb, host, told, ended, redactor, program, session, time.monotonic() - begun, emit)
 
 

@@ -91,10 +91,12 @@ class Session:
                     ),
                     debug=ended.output,
                 )
-        _settle(settings)
+        _settle(settings, keep_salt=self.backend.states is None)
 
     def export(self) -> dict[str, Any]:
         """The stack's state, secrets still encrypted; empty when there is none."""
+        if self.backend.states is not None:
+            return self.backend.states.read(self.project_name, self.stack)
         if self.backend.local:
             with suppress(FileNotFoundError, json.JSONDecodeError):
                 return dict(json.loads(self.state_file.read_text()).get("checkpoint", {}).get("latest") or {})
@@ -110,7 +112,13 @@ class Session:
             if item.get("custom") and not item["type"].startswith("pulumi:providers:")
         ]
 
+    def settle(self) -> list[Diagnostic]:
+        """End what a run that was cut off left open; says what it found. To be called after every run."""
+        return self.backend.states.settle(self.project_name, self.stack) if self.backend.states is not None else []
+
     def _exists(self) -> bool:
+        if self.backend.states is not None:
+            return self.backend.states.exists(self.project_name, self.stack)
         return self.backend.local and self.state_file.exists()
 
     @property
@@ -131,9 +139,14 @@ class Session:
         return home
 
 
-def _settle(settings: Path) -> None:
-    """Put our settings in the stack's settings file, beside the salt that the engine keeps there."""
+def _settle(settings: Path, *, keep_salt: bool) -> None:
+    """Put our settings in the stack's settings file, beside the salt that the engine keeps there.
+
+    With a salt there the engine asks for a passphrase, whatever the state says that it is encrypted with.
+    """
     data = yaml.safe_load(settings.read_text()) if settings.exists() else {}
-    data = data or {}
-    if data.get("config") != SETTINGS:
-        settings.write_text(yaml.safe_dump({**data, "config": SETTINGS}, sort_keys=True))
+    wanted = {**(data or {}), "config": SETTINGS}
+    if not keep_salt:
+        wanted.pop("encryptionsalt", None)
+    if wanted != data:
+        settings.write_text(yaml.safe_dump(wanted, sort_keys=True))

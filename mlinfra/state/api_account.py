@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlinfra.state import stacks as store_stacks
 from mlinfra.state.context import Context
 from mlinfra.state.entries import Json
-from mlinfra.state.refused import Refused
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.requests import Caller, Request
 
 
@@ -53,9 +53,9 @@ def capabilities(_: Context, request: Request) -> Json:
 
 
 def known(caller: Caller) -> Caller:
-    """A caller that is a user; raises `Refused` with 403 for an update."""
+    """A caller that is a user; raises `RefusedError` with 403 for an update."""
     if not caller.login:
-        raise Refused(403, "an update's token opens its own update alone")
+        raise RefusedError(403, "an update's token opens its own update alone")
     return caller
 
 

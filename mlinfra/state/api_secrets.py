@@ -8,8 +8,8 @@ from typing import Any
 
 from mlinfra.state.context import Context
 from mlinfra.state.entries import Json
-from mlinfra.state.keys import Keys, Unreadable
-from mlinfra.state.refused import Refused
+from mlinfra.state.keys import Keys, UnreadableError
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.requests import Request
 
 
@@ -38,7 +38,9 @@ def batch_decrypt(context: Context, request: Request) -> Json:
     opened = [_bytes(item, "ciphertexts") for item in ciphertexts]
     stack = _stack(context, request)
     keys = context.store.keys
-    return {"plaintexts": {text: _text(_open(keys, item, stack)) for text, item in zip(ciphertexts, opened, strict=True)}}
+    return {
+        "plaintexts": {text: _text(_open(keys, item, stack)) for text, item in zip(ciphertexts, opened, strict=True)}
+    }
 
 
 def log_decryption(context: Context, request: Request) -> Json:
@@ -55,15 +57,15 @@ def _stack(context: Context, request: Request) -> int:
 def _open(keys: Keys, ciphertext: bytes, stack: int) -> bytes:
     try:
         return keys.decrypt(ciphertext, stack)
-    except Unreadable:
-        raise Refused(400, "a ciphertext is not one of this stack's") from None
+    except UnreadableError:
+        raise RefusedError(400, "a ciphertext is not one of this stack's") from None
 
 
 def _bytes(text: Any, what: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (TypeError, ValueError, binascii.Error):
-        raise Refused(400, f"{what} is no base64") from None
+        raise RefusedError(400, f"{what} is no base64") from None
 
 
 def _text(data: bytes) -> str:

@@ -8,13 +8,14 @@ from mlinfra.state import deployments, stacks, updates
 from mlinfra.state.context import Context
 from mlinfra.state.deployments import Untyped
 from mlinfra.state.entries import Json
-from mlinfra.state.refused import Refused
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.renaming import renamed
 from mlinfra.state.replay import ReplayError, replay
 from mlinfra.state.requests import Request, inspect, texts, valid_name
 from mlinfra.state.stacks import Name, StackRow
 from mlinfra.state.store import Transaction
 from mlinfra.state.updates import Asked
+
 
 def create(context: Context, request: Request) -> Json:
     """Make a stack, with a state if one is given."""
@@ -58,7 +59,7 @@ def delete(context: Context, request: Request) -> Json:
         updates.free(tx, stack)
         newest = deployments.load(tx, stack.id)
         if newest and newest.resources and request.query("force") != "true":
-            raise Refused(400, "Stack still contains resources.")  # the engine compares the whole sentence
+            raise RefusedError(400, "Stack still contains resources.")  # the engine compares the whole sentence
         stacks.remove(tx, stack.id)
     return {}
 
@@ -68,7 +69,7 @@ def project_exists(context: Context, request: Request) -> Json:
     name = request.name("any")
     with context.store.transaction() as tx:
         if not stacks.has_project(tx, name.organization, name.project):
-            raise Refused(404, "")
+            raise RefusedError(404, "")
     return {}
 
 
@@ -127,21 +128,21 @@ def current(tx: Transaction, stack: StackRow, version: int | None = None) -> Unt
 
 
 def untyped(body: Json) -> Untyped:
-    """A deployment as the engine sends it; raises `Refused` with 400 for one that it could not load again."""
+    """A deployment as the engine sends it; raises `RefusedError` with 400 for one that it could not load again."""
     schema, features, deployment = body.get("version", 3), body.get("features") or [], body.get("deployment")
     if schema not in (3, 4) or isinstance(schema, bool):
-        raise Refused(400, "the deployment is of another version than 3 or 4")
+        raise RefusedError(400, "the deployment is of another version than 3 or 4")
     if not isinstance(features, list) or not all(isinstance(item, str) for item in features):
-        raise Refused(400, "features is no list of texts")
+        raise RefusedError(400, "features is no list of texts")
     if deployment is None:
         return Untyped()
     if not isinstance(deployment, dict):
-        raise Refused(400, "the deployment is no JSON object")
+        raise RefusedError(400, "the deployment is no JSON object")
     inspect(deployment)
     try:
         replay(deployment, ())
     except ReplayError as error:
-        raise Refused(400, f"the deployment is not sound: {error}") from None
+        raise RefusedError(400, f"the deployment is not sound: {error}") from None
     return Untyped(schema, tuple(features), deployment)
 
 

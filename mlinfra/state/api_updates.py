@@ -6,13 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
+
 from mlinfra.state import deployments, stacks, updates
 from mlinfra.state.api_stacks import untyped
 from mlinfra.state.context import Context
 from mlinfra.state.entries import VERSION, Json, Kind
-from mlinfra.state.refused import Refused
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.requests import Request, inspect, texts
 from mlinfra.state.updates import Asked, Update
+from mlinfra.wire.values import SIGNATURE
 
 _ENGINE: Final = re.compile(r"\((v[0-9A-Za-z.+-]{1,64});")
 _LARGEST: Final = (1 << 63) - 1
@@ -27,7 +30,7 @@ def create(context: Context, request: Request) -> Json:
     inspect([metadata, config])
     environment = metadata.get("environment") or {}
     if not isinstance(environment, dict):
-        raise Refused(400, "environment is no JSON object")
+        raise RefusedError(400, "environment is no JSON object")
     engine = _ENGINE.search(request.head.headers.get("user-agent", ""))
     asked = Asked(
         kind=request.parts["kind"],
@@ -63,7 +66,9 @@ def journal(context: Context, request: Request) -> Json:
         _check_entry(entry)
     inspect(entries)
     with context.store.transaction() as tx:
-        updates.append(tx, request.lease(tx), entries)
+        found = request.lease(tx)
+        if entries:
+            updates.append(tx, found, entries)
     return {}
 
 
@@ -88,17 +93,18 @@ def events(context: Context, request: Request) -> Json:
     """Keep what the engine tells, secrets taken out."""
     batch = request.field("events", list, [])
     if not all(isinstance(event, dict) for event in batch):
-        raise Refused(400, "an event is no JSON object")
+        raise RefusedError(400, "an event is no JSON object")
     if not batch:
         return {}
     first = _whole(batch[0].get("sequence"), "sequence", least=0)
     inspect(batch)
-    if context.redact is not None:
-        batch = context.redact(batch)
     changes = [event["summaryEvent"].get("resourceChanges") for event in batch if _is_summary(event)]
     counts = changes[-1] if changes and _are_counts(changes[-1]) else None
+    batch = _redacted(context, batch)
     with context.store.transaction() as tx:
-        updates.tell(tx, request.lease(tx), first, batch, counts)
+        found = request.lease(tx)
+        if not found.dry:  # what a preview tells is nobody's history
+            updates.tell(tx, found, first, batch, counts)
     return {}
 
 
@@ -112,7 +118,7 @@ def renew(context: Context, request: Request) -> Json:
     """Hold on to the stack for longer, `duration` seconds at most."""
     seconds = request.field("duration", int, int(updates.LEASE_SECONDS))
     if seconds < 1:
-        raise Refused(400, "duration is no number of seconds")
+        raise RefusedError(400, "duration is no number of seconds")
     with context.store.transaction() as tx:
         expires = updates.renew(tx, request.lease(tx), float(min(seconds, int(updates.LEASE_SECONDS))))
     return {"token": request.caller.update_token, "tokenExpiration": int(expires)}
@@ -122,11 +128,11 @@ def complete(context: Context, request: Request) -> Json:
     """End an update; a second time, after a reply that was lost, changes nothing."""
     status = request.field("status", str)
     if status not in _ENDINGS:
-        raise Refused(400, f"status is none of {', '.join(_ENDINGS)}")
+        raise RefusedError(400, f"status is none of {', '.join(_ENDINGS)}")
     with context.store.transaction() as tx:
         found = request.lease(tx, running=False)
         if found.status == updates.RUNNING:
-            updates.finish(tx, found, status, keep_token=True)
+            updates.finish(tx, updates.by_id(tx, found.id), status, keep_token=True)
             deployments.prune(tx, found.stack, count=context.count, seconds=context.seconds)
             updates.prune(tx, found.stack, context.seconds)
     return {}
@@ -137,7 +143,7 @@ def cancel(context: Context, request: Request) -> Json:
     with context.store.transaction() as tx:
         found = request.update(tx)
         if found.status != updates.RUNNING:
-            raise Refused(409, "The Update has already completed")
+            raise RefusedError(409, "The Update has already completed")
         updates.finish(tx, found, updates.CANCELLED)
     return {}
 
@@ -161,7 +167,7 @@ def latest(context: Context, request: Request) -> Json:
     with context.store.transaction() as tx:
         found = updates.history(tx, request.stack(tx), 1)
     if not found:
-        raise Refused(404, "the stack was never updated")
+        raise RefusedError(404, "the stack was never updated")
     return {"info": _info(found[0])}
 
 
@@ -170,6 +176,14 @@ def one(context: Context, request: Request) -> Json:
     with context.store.transaction() as tx:
         found = updates.of_version(tx, request.stack(tx), int(request.parts["version"]))
     return {"info": _info(found)}
+
+
+def _redacted(context: Context, batch: list[Json]) -> list[Json]:
+    """A batch without secrets. Looking through its text first spares most batches the walk through all their values."""
+    text = orjson.dumps(batch).decode()
+    if SIGNATURE not in text and context.redactor.text(text) == text:
+        return batch
+    return list(context.redactor.data(batch))
 
 
 def _info(found: Update) -> Json:
@@ -189,16 +203,16 @@ def _info(found: Update) -> Json:
 def _check_entry(entry: Any) -> None:
     """An entry has the form of one; whether it makes sense among the others is seen when the journal is replayed."""
     if not isinstance(entry, dict) or entry.get("version") != VERSION:
-        raise Refused(400, f"a journal entry is not of version {VERSION}")
+        raise RefusedError(400, f"a journal entry is not of version {VERSION}")
     _whole(entry.get("sequenceID"), "sequenceID", least=1)
     _whole(entry.get("operationID", 0), "operationID", least=0)
     if _whole(entry.get("kind"), "kind", least=0) not in set(Kind):
-        raise Refused(400, "a journal entry is of no known kind")
+        raise RefusedError(400, "a journal entry is of no known kind")
 
 
 def _whole(value: Any, what: str, *, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
-        raise Refused(400, f"{what} is missing, or no whole number from {least}")
+        raise RefusedError(400, f"{what} is missing, or no whole number from {least}")
     return value
 
 

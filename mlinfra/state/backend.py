@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.project import Project
+
+if TYPE_CHECKING:
+    from mlinfra.state.states import ServiceStates
+
+SERVICE = "service"
+"""The state service within this process: `mlinfra.state.service`."""
 
 PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 — the name of a variable
 PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105
@@ -20,13 +28,32 @@ class Backend:
     """How the engine reaches a stack's state.
 
     `local` says that the state is under the project's `.mlinfra/`, so that nobody on another machine can hold it.
-    `secrets_provider` is what a new stack's secrets are encrypted with.
+    `secrets_provider` is what a new stack's secrets are encrypted with. `states` is the way to the states from within
+    this process, where there is one: the state service's.
     """
 
     url: str
     secrets_provider: str
     local: bool
     environment: Mapping[str, str] = field(default_factory=dict)
+    states: ServiceStates | None = None
+
+
+@contextmanager
+def using_backend(project: Project, url: str, secrets_provider: str) -> Iterator[Backend]:
+    """The backend that a stack file names, for as long as the block lasts: `service` is served meanwhile.
+
+    Raises `MlinfraError` as `open_backend` does, and when the service's database cannot be opened.
+    """
+    if url != SERVICE:
+        yield open_backend(project, url, secrets_provider)
+        return
+    from mlinfra.state.service import serve_state
+
+    # The service encrypts by itself; a passphrase is what the engine's own backends need one for.
+    provider = "default" if secrets_provider == "passphrase" else secrets_provider
+    with serve_state(project) as service:
+        yield Backend(service.url, provider, local=True, environment=service.environment(), states=service.states)
 
 
 def open_backend(project: Project, url: str, secrets_provider: str) -> Backend:

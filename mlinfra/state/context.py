@@ -1,21 +1,43 @@
-"""What the protocol's functions work with: the store, the service's own address, and what takes secrets out of texts."""
+"""What the protocol's functions work with: the store, and how this service is set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mlinfra.state.store import Store
 
 
+class Redactor(Protocol):
+    """Takes secrets out of what the engine tells, before it is kept."""
+
+    def text(self, text: str) -> str:
+        """A text without secrets."""
+
+    def data(self, value: Any) -> Any:
+        """JSON data without secrets."""
+
+
+class NoSecrets:
+    """Knows of none."""
+
+    def text(self, text: str) -> str:
+        """The text."""
+        return text
+
+    def data(self, value: Any) -> Any:
+        """The data."""
+        return value
+
+
 @dataclass(slots=True)
 class Context:
-    """One service. `redact` takes secrets out of JSON data; events pass through it before they are kept."""
+    """One service."""
 
     store: Store
-    url: str
-    redact: Callable[[Any], Any] | None = None
+    redactor: Redactor
+    url: str = ""
+    """Where the service is, once it listens."""
     count: int = 100
     """How many versions of a stack are kept; the older ones go when an update ends."""
     seconds: float = 365 * 86400.0

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, SQLAlchemy
 from sqlalchemy.pool import QueuePool
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
-from mlinfra.state.refused import Refused
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.tables import METADATA
 from mlinfra.tools.lock import lock
 
@@ -45,7 +45,7 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """A transaction: committed when the block ends, as if it had never been when it raises.
 
-        Raises `Refused` when the database is full, locked for too long, or out of reach.
+        Raises `RefusedError` when the database is full, locked for too long, or out of reach.
         """
         try:
             with self._turn, self.engine.begin() as connection:
@@ -64,7 +64,7 @@ class Database:
                 if whole:
                     rows = connection.exec_driver_sql("PRAGMA foreign_key_check")
                     found += [f"table {row[0]}: row {row[1]} belongs to nothing" for row in rows]
-        except Refused as refused:
+        except RefusedError as refused:
             return [refused.message]
         return [line for line in found if line != "ok"]
 
@@ -150,11 +150,11 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _refusal(error: DBAPIError) -> Refused:
+def _refusal(error: DBAPIError) -> RefusedError:
     told = str(error.orig).strip()
     if "full" in told or "No space" in told:
-        return Refused(507, f"the disk that the state is on is full ({told}): nothing of this step was written")
-    return Refused(503, f"the state's database refuses: {told}")
+        return RefusedError(507, f"the disk that the state is on is full ({told}): nothing of this step was written")
+    return RefusedError(503, f"the state's database refuses: {told}")
 
 
 def _damaged(path: Path, problems: list[str]) -> MlinfraError:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Row, delete, select, update
 
 from mlinfra.state.owner import Owner, this_process
-from mlinfra.state.refused import Refused
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.store import Transaction
 from mlinfra.state.tables import HOLDS
 
@@ -22,11 +22,11 @@ HOLD_SECONDS: Final = 60.0
 
 
 def take(tx: Transaction, stack: int, token: str, verb: str) -> None:
-    """Hold a stack; raises `Refused` with 409 that says who does."""
+    """Hold a stack; raises `RefusedError` with 409 that says who does."""
     row = tx.first(select(HOLDS).where(HOLDS.c.stack == stack).with_for_update())
     if row is not None:
         if _lives(tx, row):
-            raise Refused(409, _told(tx, row))
+            raise RefusedError(409, _told(tx, row))
         tx.run(delete(HOLDS).where(HOLDS.c.stack == stack))
     values = {
         "stack": stack,
@@ -51,10 +51,16 @@ def give_back(tx: Transaction, stack: int, token: str) -> None:
 
 
 def refuse_others(tx: Transaction, stack: int) -> None:
-    """Raise `Refused` with 409 when another process holds the stack."""
+    """Raise `RefusedError` with 409 when another process holds the stack."""
     row = tx.first(select(HOLDS).where(HOLDS.c.stack == stack))
     if row is not None and _lives(tx, row) and not _owner(tx, row).is_me():
-        raise Refused(409, _told(tx, row))
+        raise RefusedError(409, _told(tx, row))
+
+
+def holder(tx: Transaction, stack: int) -> Owner | None:
+    """Who holds a stack now."""
+    row = tx.first(select(HOLDS).where(HOLDS.c.stack == stack))
+    return _owner(tx, row) if row is not None and _lives(tx, row) else None
 
 
 def drop(tx: Transaction, stack: int) -> None:

@@ -26,27 +26,21 @@ from typing import Any, Final, Protocol
 
 import h11
 
-from mlinfra.state.refused import REASONS, Refused
+from mlinfra.state.refused import REASONS, RefusedError
 from mlinfra.state.requests import Head
 
 _LOG = logging.getLogger(__name__)
 _CHUNK: Final = 1 << 16
 _HEAD_BYTES: Final = 1 << 15
 _CONNECTIONS: Final = 64
+_LINGER_SECONDS: Final = 1.0
+_LINGER_BYTES: Final = 4 << 20
 _IDLE_SECONDS: Final = 600.0
 """The engine closes connections that it has not used for 90 s: net/http's DefaultTransport in Go."""
 
 
-class Pending(Protocol):
-    """A request whose head is good."""
-
-    @property
-    def limit(self) -> int:
-        """The most bytes that its body may have."""
-
-
 class Application(Protocol):
-    """What answers requests: looks at the head first, then gets the body. Both raise `Refused`."""
+    """What answers requests: looks at the head first, then gets the body. Both raise `RefusedError`."""
 
     def admit(self, head: Head) -> Any:
         """Whether this request is to be answered: an object with a `limit`."""
@@ -54,7 +48,7 @@ class Application(Protocol):
     def answer(self, admitted: Any, body: bytes) -> bytes:
         """The reply's JSON."""
 
-    def refusal(self, refused: Refused) -> bytes:
+    def refusal(self, refused: RefusedError) -> bytes:
         """The JSON of a refusal."""
 
 
@@ -119,22 +113,26 @@ class _Conversation:
         self.connection = connection
         self.application = application
         self.protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
+        self.method = ""
 
     def run(self) -> None:
         try:
             while self._one():
                 self.protocol.start_next_cycle()
         except h11.RemoteProtocolError as error:
-            with suppress(h11.LocalProtocolError):
-                self._refuse(Refused(error.error_status_hint if error.error_status_hint in REASONS else 400, str(error)))
+            hint = error.error_status_hint
+            with suppress(h11.LocalProtocolError):  # the reply had begun
+                self._refuse(RefusedError(hint if hint in REASONS else 400, str(error)))
+        self._linger()
 
     def _one(self) -> bool:
         """Answer one request; whether another may follow on this connection."""
         event = self._next()
         if not isinstance(event, h11.Request):
             return False
+        self.method = event.method.decode()
         head = Head(
-            event.method.decode(),
+            self.method,
             event.target.decode(),
             {name.decode(): value.decode("latin-1") for name, value in event.headers},
         )
@@ -142,15 +140,13 @@ class _Conversation:
             admitted = self.application.admit(head)
             body = self._body(admitted.limit)
             reply = self.application.answer(admitted, body)
-        except Refused as refused:
+        except RefusedError as refused:
             self._refuse(refused)
-        except h11.RemoteProtocolError:
-            raise
-        except OSError:
+        except (h11.RemoteProtocolError, OSError):
             raise
         except Exception:
             _LOG.exception("a bug in the state service: %s %s", head.method, head.path)
-            self._refuse(Refused(500, "a bug in mlinfra's state service"))
+            self._refuse(RefusedError(500, "a bug in mlinfra's state service"))
         else:
             self._send(200, reply)
         return self.protocol.our_state is h11.DONE and self.protocol.their_state is h11.DONE
@@ -172,11 +168,11 @@ class _Conversation:
                 raise ConnectionError("the request was cut off")
             size += len(event.data)
             if size > limit:
-                raise Refused(413, f"the body has more than {limit} bytes")
+                raise RefusedError(413, f"the body has more than {limit} bytes")
             parts.append(event.data)
         return b"".join(parts)
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: RefusedError) -> None:
         self._send(refused.status, self.application.refusal(refused))
 
     def _send(self, status: int, body: bytes) -> None:
@@ -184,9 +180,17 @@ class _Conversation:
         if self.protocol.their_state is not h11.DONE:
             headers.append(("Connection", "close"))  # a body that is not wanted is not read either
         response = h11.Response(status_code=status, headers=headers, reason=REASONS.get(status, "OK").encode())
-        head_only = self.protocol.their_http_version is not None and self._is_head()
         parts = [self.protocol.send(response)]
-        if not head_only:
+        if self.method != "HEAD":
             parts.append(self.protocol.send(h11.Data(data=body)))
         parts.append(self.protocol.send(h11.EndOfMessage()))
         self.connection.sendall(b"".join(part or b"" for part in parts))
+
+    def _linger(self) -> None:
+        """Read on for a moment: a connection that is closed on unread data takes the reply with it."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_LINGER_SECONDS)
+            left = _LINGER_BYTES
+            while left > 0 and (data := self.connection.recv(_CHUNK)):
+                left -= len(data)

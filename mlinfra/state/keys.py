@@ -3,7 +3,7 @@
 AES-256 in Galois/Counter Mode with a random nonce of 96 bits (NIST SP 800-38D), by the `cryptography` package. What is
 sealed is bound to the row that it belongs to, so that a row copied over another does not open. Each stack's secrets
 have a key of their own, derived from the service's by HMAC-SHA-256: a ciphertext says nothing to another stack.
-Sealing 1 MB, compression included, takes about 15 ms; deriving a key from a passphrase takes the engine 155 ms a command.
+Deriving a key from a passphrase would take the engine 155 ms in every command.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from mlinfra.diagnostics import Diagnostic, MlinfraError
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
+_PACKED, _PLAIN = b"\x01", b"\x00"
+_WORTH_PACKING = 4096
+"""Bytes: an entry of the journal is less, is soon gone, and would take 80 µs to pack."""
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """Something that does not open: sealed with another key, for another row, or changed since."""
 
 
@@ -35,16 +38,18 @@ class Keys:
         self._rows = AESGCM(self._derived("rows"))
 
     def seal(self, data: bytes, row: str) -> bytes:
-        """`data`, compressed and encrypted, to be opened for the same row alone."""
+        """`data`, compressed if that is worth it and encrypted, to be opened for the same row alone."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._rows.encrypt(nonce, zlib.compress(data, 1), row.encode())
+        packed = _PACKED + zlib.compress(data, 1) if len(data) > _WORTH_PACKING else _PLAIN + data
+        return nonce + self._rows.encrypt(nonce, packed, row.encode())
 
     def open(self, sealed: bytes, row: str) -> bytes:
-        """What was sealed; raises `Unreadable`."""
+        """What was sealed; raises `UnreadableError`."""
         try:
-            return zlib.decompress(self._rows.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.encode()))
+            packed = self._rows.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.encode())
+            return zlib.decompress(packed[1:]) if packed[:1] == _PACKED else packed[1:]
         except (InvalidTag, ValueError, zlib.error):
-            raise Unreadable(row) from None
+            raise UnreadableError(row) from None
 
     def encrypt(self, plaintext: bytes, stack: int) -> bytes:
         """A secret of a stack, encrypted."""
@@ -52,12 +57,12 @@ class Keys:
         return nonce + AESGCM(self._derived(f"stack:{stack}")).encrypt(nonce, plaintext, None)
 
     def decrypt(self, ciphertext: bytes, stack: int) -> bytes:
-        """A stack's secret; raises `Unreadable`."""
+        """A stack's secret; raises `UnreadableError`."""
         cipher = AESGCM(self._derived(f"stack:{stack}"))
         try:
             return cipher.decrypt(ciphertext[:_NONCE_BYTES], ciphertext[_NONCE_BYTES:], None)
         except (InvalidTag, ValueError):
-            raise Unreadable(f"a secret of stack {stack}") from None
+            raise UnreadableError(f"a secret of stack {stack}") from None
 
     def _derived(self, purpose: str) -> bytes:
         return hmac.digest(self._master, purpose.encode(), "sha256")
@@ -81,8 +86,8 @@ def load_keys(path: Path, *, make: bool) -> Keys:
 
 def _write_new(path: Path) -> None:
     """Write a key under a name of its own, then link it: another process finds all of it or nothing."""
-    written = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(written, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    written = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(written, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(secrets.token_bytes(_KEY_BYTES))
         file.flush()

@@ -21,7 +21,7 @@ REASONS = {
 """The statuses that refusals have, and their names in RFC 9110."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request, from the engine or from this process, that is not granted.
 
     The engine prints `text`, and looks for `Conflict: Another update`, `already exists` and `Bad Request: Stack still

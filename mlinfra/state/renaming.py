@@ -19,39 +19,40 @@ _LISTS: Final = ("dependencies", "replaceWith")
 
 def renamed(deployment: Json, old: Name, new: Name) -> Json:
     """The deployment as it is for a stack of another name; what was passed in is not changed."""
-
-    def urn(text: str) -> str:
-        """`urn:pulumi:STACK::PROJECT::TYPES::NAME`; a provider's has `::ID` behind it."""
-        parts = text.split("::", 3)
-        if len(parts) < 4 or not parts[0].startswith("urn:pulumi:"):
-            return text
-        _, _, types, name = parts
-        if types == _ROOT:  # the stack's own resource is called after both
-            name = f"{new.project}-{new.stack}"
-        return f"urn:pulumi:{new.stack}::{new.project}::{types}::{name}"
-
-    def resource(state: Json) -> Json:
-        changed = dict(state)
-        for key in _SINGLE:
-            if state.get(key):
-                changed[key] = urn(state[key])
-        for key in _LISTS:
-            if state.get(key):
-                changed[key] = [urn(item) for item in state[key]]
-        if by_property := state.get("propertyDependencies"):
-            changed["propertyDependencies"] = {
-                key: None if urns is None else [urn(item) for item in urns] for key, urns in by_property.items()
-            }
-        return changed
-
     changed: Json = dict(deployment)
     if resources := deployment.get("resources"):
-        changed["resources"] = [resource(state) for state in resources]
+        changed["resources"] = [_resource(state, new) for state in resources]
     if pending := deployment.get("pending_operations"):
-        changed["pending_operations"] = [{**item, "resource": resource(item["resource"])} for item in pending]
+        changed["pending_operations"] = [{**item, "resource": _resource(item["resource"], new)} for item in pending]
     if manager := deployment.get("secrets_providers"):
         changed["secrets_providers"] = _manager(manager, old, new)
     return changed
+
+
+def _resource(state: Json, new: Name) -> Json:
+    changed = dict(state)
+    for key in _SINGLE:
+        if state.get(key):
+            changed[key] = _urn(state[key], new)
+    for key in _LISTS:
+        if state.get(key):
+            changed[key] = [_urn(item, new) for item in state[key]]
+    if by_property := state.get("propertyDependencies"):
+        changed["propertyDependencies"] = {
+            key: None if urns is None else [_urn(item, new) for item in urns] for key, urns in by_property.items()
+        }
+    return changed
+
+
+def _urn(text: str, new: Name) -> str:
+    """`urn:pulumi:STACK::PROJECT::TYPES::NAME`; in a reference to a provider `::ID` follows."""
+    parts = text.split("::", 3)
+    if len(parts) < 4 or not parts[0].startswith("urn:pulumi:"):
+        return text
+    _, _, types, name = parts
+    if types == _ROOT:  # the stack's own resource is called after both
+        name = f"{new.project}-{new.stack}"
+    return f"urn:pulumi:{new.stack}::{new.project}::{types}::{name}"
 
 
 def _manager(manager: Any, old: Name, new: Name) -> Any:

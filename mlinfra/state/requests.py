@@ -19,7 +19,7 @@ import orjson
 
 from mlinfra.state import stacks, updates
 from mlinfra.state.entries import Json
-from mlinfra.state.refused import Refused
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.stacks import Name, StackRow
 from mlinfra.state.store import Transaction
 from mlinfra.wire.values import SECRET, SIGNATURE
@@ -53,7 +53,7 @@ class Callers:
         self._known = [(_digest(token), caller) for token, caller in tokens.items()]
 
     def identify(self, authorization: str) -> Caller:
-        """Who sends this `Authorization` header; raises `Refused` with 401 for nobody known.
+        """Who sends this `Authorization` header; raises `RefusedError` with 401 for nobody known.
 
         Whether an update's token is good is seen when its update is looked up.
         """
@@ -64,7 +64,7 @@ class Callers:
         # Every known token is compared, in a time that does not depend on how much of it is right.
         found = [caller for known, caller in self._known if hmac.compare_digest(known, digest)]
         if scheme != "token" or not found:
-            raise Refused(401, "no credentials, or credentials that are not known here")
+            raise RefusedError(401, "no credentials, or credentials that are not known here")
         return found[0]
 
 
@@ -92,7 +92,7 @@ class Request:
     body: Json
 
     def name(self, stack: str | None = None) -> Name:
-        """The stack that the path names; raises `Refused` with 404 for one that is not the caller's to see.
+        """The stack that the path names; raises `RefusedError` with 404 for one that is not the caller's to see.
 
         The same answer as for a stack that is not there, so that nothing is learnt of others' stacks.
         """
@@ -101,7 +101,7 @@ class Request:
         for part in parts:
             valid_name(part)
         if parts[0] not in self.caller.organizations:
-            raise Refused(404, f"Stack '{'/'.join(parts)}' not found")
+            raise RefusedError(404, f"Stack '{'/'.join(parts)}' not found")
         return Name(*parts)
 
     def stack(self, tx: Transaction) -> StackRow:
@@ -112,14 +112,10 @@ class Request:
         """The update that the path names, of the stack that it names."""
         return updates.find(tx, self.stack(tx), self.parts["update"])
 
-    def lease(self, tx: Transaction, *, running: bool = True) -> updates.Update:
-        """The update that the caller's lease is for; raises `Refused` with 403 for one that has none."""
-        found = updates.leased(tx, self.parts["update"], self.caller.update_token, running=running)
-        names = [unquote(self.parts[key]) for key in ("organization", "project", "stack")]
-        stack = stacks.find(tx, Name(*(valid_name(part) for part in names)))
-        if stack is None or stack.id != found.stack:
-            raise Refused(403, "the update does not have the stack")
-        return found
+    def lease(self, tx: Transaction, *, running: bool = True) -> updates.Leased:
+        """The update that the caller's lease is for; raises `RefusedError` with 403 for one that has none."""
+        name = Name(*(unquote(self.parts[key]) for key in ("organization", "project", "stack")))
+        return updates.leased(tx, name, self.parts["update"], self.caller.update_token, running=running)
 
     def query(self, key: str) -> str | None:
         """A parameter of the query; the first where there are several."""
@@ -132,23 +128,23 @@ class Request:
         if text is None:
             return default
         if not re.fullmatch(r"[0-9]{1,9}", text):
-            raise Refused(400, f"{key} is not a whole number")
+            raise RefusedError(400, f"{key} is not a whole number")
         return min(max(int(text), 1), most)
 
     def field(self, key: str, kind: type[_T], default: _T | None = None) -> _T:
-        """A field of the body, of one type; raises `Refused` with 400 for another, or for none without a default."""
+        """A field of the body, of one type; raises `RefusedError` with 400 for another, or none without a default."""
         value = self.body.get(key)
         if value is None and default is not None:
             return default
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise Refused(400, f"{key} is missing, or of the wrong type")
+            raise RefusedError(400, f"{key} is missing, or of the wrong type")
         return value
 
 
 def read_body(head: Head, body: bytes, limit: int) -> Json:
     """A request's JSON object, unpacked; an empty body is an empty one.
 
-    Raises `Refused` for what is too large, packed in another way than gzip, no JSON, or nested too deeply.
+    Raises `RefusedError` for what is too large, packed in another way than gzip, no JSON, or nested too deeply.
     """
     match head.headers.get("content-encoding", "identity"):
         case "gzip":
@@ -156,34 +152,34 @@ def read_body(head: Head, body: bytes, limit: int) -> Json:
         case "identity":
             pass
         case _:
-            raise Refused(415, "only gzip is understood")
+            raise RefusedError(415, "only gzip is understood")
     if not body.strip():
         return {}
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the body is no JSON: {error.msg}") from None
+        raise RefusedError(400, f"the body is no JSON: {error.msg}") from None
     if not isinstance(value, dict):
-        raise Refused(400, "the body is no JSON object")
+        raise RefusedError(400, "the body is no JSON object")
     return value
 
 
 def texts(value: Mapping[Any, Any], what: str) -> dict[str, str]:
-    """A mapping of texts; raises `Refused` with 400 for any other."""
+    """A mapping of texts; raises `RefusedError` with 400 for any other."""
     if not all(isinstance(key, str) and isinstance(item, str) for key, item in value.items()):
-        raise Refused(400, f"{what} holds something else than texts")
+        raise RefusedError(400, f"{what} holds something else than texts")
     return dict(value)
 
 
 def valid_name(text: str) -> str:
-    """A name of an organization, a project or a stack; raises `Refused` with 400 for what cannot be one."""
+    """A name of an organization, a project or a stack; raises `RefusedError` with 400 for what cannot be one."""
     if not _NAME.fullmatch(text):
-        raise Refused(400, "a name has letters, digits, hyphens, underscores and periods, at most 100")
+        raise RefusedError(400, "a name has letters, digits, hyphens, underscores and periods, at most 100")
     return text
 
 
 def inspect(value: Any) -> None:
-    """Look at all of a JSON value: raises `Refused` where it is nested too deeply, or has a secret in the open.
+    """Look at all of a JSON value: raises `RefusedError` where it is nested too deeply, or has a secret in the open.
 
     Where encrypting fails, the engine's version 3.222.0 does not fail with it: it sends secrets that hold neither
     ciphertext nor text, and a state that has one can never be loaded again.
@@ -192,10 +188,10 @@ def inspect(value: Any) -> None:
     while left:
         item, depth = left.pop()
         if depth > _DEEPEST:
-            raise Refused(400, f"the body is nested more than {_DEEPEST} deep")
+            raise RefusedError(400, f"the body is nested more than {_DEEPEST} deep")
         if isinstance(item, dict):
             if item.get(SIGNATURE) == SECRET and not (item.get("ciphertext") and isinstance(item["ciphertext"], str)):
-                raise Refused(400, "a secret came without ciphertext: encrypting it failed in the engine")
+                raise RefusedError(400, "a secret came without ciphertext: encrypting it failed in the engine")
             left += [(child, depth + 1) for child in item.values() if isinstance(child, dict | list)]
         else:
             left += [(child, depth + 1) for child in item if isinstance(child, dict | list)]
@@ -207,11 +203,11 @@ def _unzip(body: bytes, limit: int) -> bytes:
     try:
         unpacked = unpacker.decompress(body, limit + 1)
     except zlib.error:
-        raise Refused(400, "the body is no gzip") from None
+        raise RefusedError(400, "the body is no gzip") from None
     if len(unpacked) > limit:
-        raise Refused(413, f"the body unpacks to more than {limit} bytes")
+        raise RefusedError(413, f"the body unpacks to more than {limit} bytes")
     if not unpacker.eof or unpacker.unused_data:
-        raise Refused(400, "the body is no single whole gzip member")
+        raise RefusedError(400, "the body is no single whole gzip member")
     return unpacked
 
 

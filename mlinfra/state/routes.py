@@ -15,7 +15,7 @@ import orjson
 from mlinfra.state import api_account, api_secrets, api_stacks, api_updates
 from mlinfra.state.context import Context
 from mlinfra.state.entries import Json
-from mlinfra.state.refused import Refused
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.requests import LARGE, SMALL, Caller, Callers, Head, Request, read_body
 
 Handler = Callable[[Context, Request], Json]
@@ -91,13 +91,13 @@ class Admitted:
         return self.route.limit
 
     def answer(self, context: Context, body: bytes) -> bytes:
-        """The reply to the whole request; raises `Refused`."""
+        """The reply to the whole request; raises `RefusedError`."""
         request = Request(self.head, self.caller, self.parts, read_body(self.head, body, self.limit))
         return orjson.dumps(self.route.handler(context, request))
 
 
 def admit(callers: Callers, head: Head) -> Admitted:
-    """Look at a request's head, before any of its body is read; raises `Refused`."""
+    """Look at a request's head, before any of its body is read; raises `RefusedError`."""
     caller = callers.identify(head.headers.get("authorization", ""))
     others = []
     for route in ROUTES:
@@ -107,4 +107,6 @@ def admit(callers: Callers, head: Head) -> Admitted:
             return Admitted(head, caller, route, parts)
         if found:
             others.append(route.method)
-    raise Refused(405 if others else 404, f"only {', '.join(others)}" if others else "there is nothing at this path")
+    raise RefusedError(
+        405 if others else 404, f"only {', '.join(others)}" if others else "there is nothing at this path"
+    )

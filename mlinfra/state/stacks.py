@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, select, update
 
-from mlinfra.state.refused import Refused
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.store import Transaction
 from mlinfra.state.tables import DEPLOYMENTS, STACKS, UPDATES
 
@@ -52,20 +52,20 @@ def find(tx: Transaction, name: Name) -> StackRow | None:
 
 
 def need(tx: Transaction, name: Name) -> StackRow:
-    """A stack; raises `Refused` when there is none of this name."""
+    """A stack; raises `RefusedError` when there is none of this name."""
     stack = find(tx, name)
     if stack is None:
-        raise Refused(404, f"Stack '{name}' not found")
+        raise RefusedError(404, f"Stack '{name}' not found")
     return stack
 
 
 def create(tx: Transaction, name: Name, tags: Mapping[str, str]) -> StackRow:
-    """Make a stack; raises `Refused` when there is one of this name already."""
+    """Make a stack; raises `RefusedError` when there is one of this name already."""
     row = {"organization": name.organization, "project": name.project, "name": name.stack, "version": 0}
     tx.add(STACKS, [row])
     found = tx.first(select(STACKS).where(*_is(name)).with_for_update())
     if found is None or found.tags is not None:
-        raise Refused(409, f"Stack '{name}' already exists")
+        raise RefusedError(409, f"Stack '{name}' already exists")
     set_tags(tx, found.id, tags)
     return StackRow(found.id, name, dict(tags), 0, None)
 
@@ -102,9 +102,9 @@ def has_project(tx: Transaction, organization: str, project: str) -> bool:
 
 
 def set_name(tx: Transaction, stack: int, name: Name) -> None:
-    """Rename a stack; raises `Refused` when the name is taken."""
+    """Rename a stack; raises `RefusedError` when the name is taken."""
     if find(tx, name) is not None:
-        raise Refused(409, f"Stack '{name}' already exists")
+        raise RefusedError(409, f"Stack '{name}' already exists")
     values = {"organization": name.organization, "project": name.project, "name": name.stack}
     tx.run(update(STACKS).where(STACKS.c.id == stack).values(**values))
 

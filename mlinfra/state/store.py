@@ -16,8 +16,8 @@ from sqlalchemy.sql import Executable
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.state.database import Database, open_postgres, open_sqlite
-from mlinfra.state.keys import Keys, Unreadable, load_keys
-from mlinfra.state.refused import Refused
+from mlinfra.state.keys import Keys, UnreadableError, load_keys
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.tables import FACTS
 
 _KEY = "key"
@@ -57,18 +57,18 @@ class Transaction:
             self.connection.execute(insert_postgres(table).on_conflict_do_nothing(), rows)
 
     def seal(self, data: Any, row: str) -> bytes:
-        """JSON data, sealed for one row. Raises `Refused` for what JSON cannot hold."""
+        """JSON data, sealed for one row. Raises `RefusedError` for what JSON cannot hold."""
         try:
             return self.keys.seal(orjson.dumps(data), row)
         except orjson.JSONEncodeError as error:
-            raise Refused(400, f"this cannot be kept: {error}") from None
+            raise RefusedError(400, f"this cannot be kept: {error}") from None
 
     def unseal(self, sealed: bytes, row: str) -> Any:
-        """What was sealed. Raises `Refused` when it does not open."""
+        """What was sealed. Raises `RefusedError` when it does not open."""
         try:
             return orjson.loads(self.keys.open(sealed, row))
-        except Unreadable:
-            raise Refused(500, f"{row} in the state's database is damaged, or sealed with another key") from None
+        except UnreadableError:
+            raise RefusedError(500, f"{row} in the state's database is damaged, or sealed with another key") from None
 
 
 class Store:
@@ -80,7 +80,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """A transaction: all of it or nothing. Raises `Refused` when the database cannot take it."""
+        """A transaction: all of it or nothing. Raises `RefusedError` when the database cannot take it."""
         with self.database.transaction() as connection:
             yield Transaction(connection, self.keys, time.time())
 
@@ -118,7 +118,7 @@ def _compare_key(store: Store) -> None:
             return
         try:
             store.keys.open(known.sealed, _KEY)
-        except Unreadable:
+        except UnreadableError:
             raise MlinfraError(
                 Diagnostic(
                     "the state is sealed with another key than the one in service.key",

@@ -89,10 +89,11 @@ ENTRIES = Table(
     "entries",
     METADATA,
     _update(),
-    Column("sequence", BigInteger, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
 )
-"""The journals of the updates that run now: emptied into a deployment when the update ends."""
+"""The journals of the updates that run now, in batches as they came, by the sequence id of each batch's first entry:
+emptied into a deployment when the update ends."""
 
 EVENTS = Table(
     "events",

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from mlinfra.state import deployments, holds
 from mlinfra.state.deployments import Untyped
 from mlinfra.state.entries import Json, ReplayError
 from mlinfra.state.owner import Owner, this_process
-from mlinfra.state.refused import Refused
+from mlinfra.state.refused import RefusedError
 from mlinfra.state.replay import replay
-from mlinfra.state.stacks import StackRow
+from mlinfra.state.stacks import Name, StackRow
 from mlinfra.state.store import Transaction
 from mlinfra.state.tables import ENTRIES, EVENTS, STACKS, UPDATES
 
@@ -35,6 +35,7 @@ SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
 CANCELLED: Final = "cancelled"
 _NOT_STARTED: Final = "not started"
+_DAY: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,31 @@ class Update:
         return self.status == RUNNING and (self.owner.has_ended() or self.expires < now)
 
 
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """What is looked up of an update whenever its engine calls, which is all the time."""
+
+    id: str
+    stack: int
+    dry: bool
+    status: str
+
+
+_LEASED: Final = (
+    select(
+        UPDATES.c.stack,
+        UPDATES.c.dry,
+        UPDATES.c.status,
+        UPDATES.c.token,
+        STACKS.c.organization,
+        STACKS.c.project,
+        STACKS.c.name,
+    )
+    .join(STACKS, STACKS.c.id == UPDATES.c.stack)
+    .where(UPDATES.c.id == bindparam("identity"))
+)
+
+
 def create(tx: Transaction, stack: StackRow, asked: Asked) -> str:
     """Note an update that is about to start; its id."""
     identity = secrets.token_hex(16)
@@ -85,32 +111,39 @@ def create(tx: Transaction, stack: StackRow, asked: Asked) -> str:
 
 
 def find(tx: Transaction, stack: StackRow, identity: str) -> Update:
-    """An update of a stack; raises `Refused` when it has none of this id."""
+    """An update of a stack; raises `RefusedError` when it has none of this id."""
     row = tx.first(select(UPDATES).where(UPDATES.c.id == identity, UPDATES.c.stack == stack.id))
     if row is None:
-        raise Refused(404, "there is no such update")
+        raise RefusedError(404, "there is no such update")
     return _read(tx, row)
 
 
-def leased(tx: Transaction, identity: str, token: str, *, running: bool = True) -> Update:
-    """The update that a lease's token belongs to. Raises `Refused` with 403, at which the engine stops.
+def by_id(tx: Transaction, identity: str) -> Update:
+    """An update that is known to be there."""
+    return _read(tx, tx.connection.execute(select(UPDATES).where(UPDATES.c.id == identity)).one())
+
+
+def leased(tx: Transaction, name: Name, identity: str, token: str, *, running: bool = True) -> Leased:
+    """The update of a stack that a lease's token belongs to. Raises `RefusedError` with 403: the engine stops at it.
 
     A lease that ran out still holds while nobody took the stack over, who would have taken its token away.
     """
-    row = tx.first(select(UPDATES).where(UPDATES.c.id == identity))
+    row = tx.connection.execute(_LEASED, {"identity": identity}).first()
     held = row is not None and row.token is not None and hmac.compare_digest(row.token, _digest(token))
     if row is None or not held or (running and row.status != RUNNING):
-        raise Refused(403, "the update does not have the stack: it was cancelled, completed or taken over")
-    return _read(tx, row)
+        raise RefusedError(403, "the update does not have the stack: it was cancelled, completed or taken over")
+    if Name(row.organization, row.project, row.name) != name:
+        raise RefusedError(403, "the update does not have this stack")
+    return Leased(identity, row.stack, row.dry, row.status)
 
 
 def start(tx: Transaction, stack: StackRow, found: Update) -> tuple[int, str, float]:
     """Give an update the stack: its version, its lease's token, and when the lease runs out.
 
-    A preview gets a token and leaves the stack to others. Raises `Refused` with 409 when somebody has the stack.
+    A preview gets a token and leaves the stack to others. Raises `RefusedError` with 409 when somebody has the stack.
     """
     if found.status != _NOT_STARTED:
-        raise Refused(409, "the update was started before")
+        raise RefusedError(409, "the update was started before")
     token, expires, version = secrets.token_urlsafe(32), tx.now + LEASE_SECONDS, stack.version
     if not found.dry:
         free(tx, stack)
@@ -124,7 +157,7 @@ def start(tx: Transaction, stack: StackRow, found: Update) -> tuple[int, str, fl
 def free(tx: Transaction, stack: StackRow) -> Update | None:
     """See that nobody has the stack; the dead update that had it, now finished, if one did.
 
-    Raises `Refused` with 409 that says who has it.
+    Raises `RefusedError` with 409 that says who has it.
     """
     holds.refuse_others(tx, stack.id)
     if stack.active is None:
@@ -132,12 +165,14 @@ def free(tx: Transaction, stack: StackRow) -> Update | None:
     found = find(tx, stack, stack.active)
     if not found.is_dead(tx.now):
         since = datetime.fromtimestamp(found.started, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        raise Refused(409, f"Another update is currently in progress: {found.kind} of {found.owner}, since {since}.")
+        raise RefusedError(
+            409, f"Another update is currently in progress: {found.kind} of {found.owner}, since {since}."
+        )
     finish(tx, found, FAILED)
     return found
 
 
-def renew(tx: Transaction, found: Update, seconds: float) -> float:
+def renew(tx: Transaction, found: Leased, seconds: float) -> float:
     """Hold on to the stack for longer; when the lease runs out now."""
     expires = tx.now + min(seconds, LEASE_SECONDS)
     tx.run(update(UPDATES).where(UPDATES.c.id == found.id).values(expires=expires))
@@ -147,8 +182,8 @@ def renew(tx: Transaction, found: Update, seconds: float) -> float:
 def finish(tx: Transaction, found: Update, status: str, *, keep_token: bool = False) -> None:
     """End an update: its journal becomes the stack's state, the stack is free. All of it in one transaction.
 
-    `keep_token` lets the engine end it a second time, when the first reply was lost. Raises `Refused` when the journal
-    cannot be replayed; then nothing is changed.
+    `keep_token` lets the engine end it a second time, when the first reply was lost. Raises `RefusedError` when the
+    journal cannot be replayed; then nothing is changed.
     """
     if not found.dry:
         whole = folded(tx, found)
@@ -161,7 +196,7 @@ def finish(tx: Transaction, found: Update, status: str, *, keep_token: bool = Fa
 
 
 def folded(tx: Transaction, found: Update) -> Untyped | None:
-    """What an update's base and its journal so far come to; None while the journal is empty. Raises `Refused`."""
+    """What an update's base and its journal so far come to; None while the journal is empty. Raises `RefusedError`."""
     entries = journal(tx, found)
     if not entries:
         return None
@@ -170,29 +205,20 @@ def folded(tx: Transaction, found: Update) -> Untyped | None:
     try:
         result = replay(base.deployment if base else None, entries, found.engine, moment)
     except ReplayError as error:
-        raise Refused(400, f"the journal of update {found.version} cannot be replayed: {error}") from None
+        raise RefusedError(400, f"the journal of update {found.version} cannot be replayed: {error}") from None
     return Untyped(result.version, tuple(result.features), result.deployment)
 
 
 def journal(tx: Transaction, found: Update) -> list[Json]:
-    """The entries of an update, in their order."""
-    rows = tx.all(select(ENTRIES).where(ENTRIES.c.update == found.id).order_by(ENTRIES.c.sequence))
-    return [tx.unseal(row.sealed, f"entries/{found.id}/{row.sequence}") for row in rows]
+    """The entries of an update, in the order that they came in."""
+    rows = tx.all(select(ENTRIES).where(ENTRIES.c.update == found.id).order_by(ENTRIES.c.first))
+    return [entry for row in rows for entry in tx.unseal(row.sealed, f"entries/{found.id}/{row.first}")]
 
 
-def append(tx: Transaction, found: Update, entries: Sequence[Json]) -> None:
-    """Add entries to an update's journal; one that is there already stays."""
-    tx.add(
-        ENTRIES,
-        [
-            {
-                "update": found.id,
-                "sequence": entry["sequenceID"],
-                "sealed": tx.seal(entry, f"entries/{found.id}/{entry['sequenceID']}"),
-            }
-            for entry in entries
-        ],
-    )
+def append(tx: Transaction, found: Leased, entries: Sequence[Json]) -> None:
+    """Add a batch of entries to an update's journal; one that is there already, sent again, stays as it is."""
+    first = min(entry["sequenceID"] for entry in entries)
+    tx.add(ENTRIES, [{"update": found.id, "first": first, "sealed": tx.seal(entries, f"entries/{found.id}/{first}")}])
 
 
 def forget_journal(tx: Transaction, identity: str) -> None:
@@ -200,7 +226,7 @@ def forget_journal(tx: Transaction, identity: str) -> None:
     tx.run(delete(ENTRIES).where(ENTRIES.c.update == identity))
 
 
-def tell(tx: Transaction, found: Update, first: int, events: Sequence[Json], changes: Json | None) -> None:
+def tell(tx: Transaction, found: Leased, first: int, events: Sequence[Json], changes: Json | None) -> None:
     """Keep a batch of events; `changes` is the summary's counts when the batch has it."""
     tx.add(EVENTS, [{"update": found.id, "first": first, "sealed": tx.seal(events, f"events/{found.id}/{first}")}])
     if changes is not None:
@@ -232,17 +258,22 @@ def history(tx: Transaction, stack: StackRow, limit: int, offset: int = 0) -> li
 
 
 def of_version(tx: Transaction, stack: StackRow, version: int) -> Update:
-    """The update that led to a version; raises `Refused` when there was none."""
+    """The update that led to a version; raises `RefusedError` when there was none."""
     is_it = (UPDATES.c.stack == stack.id, ~UPDATES.c.dry, UPDATES.c.version == version)
     row = tx.first(select(UPDATES).where(*is_it, UPDATES.c.status != _NOT_STARTED))
     if row is None:
-        raise Refused(404, f"there is no version {version}")
+        raise RefusedError(404, f"there is no version {version}")
     return _read(tx, row)
 
 
 def prune(tx: Transaction, stack: int, seconds: float) -> int:
-    """Drop the records of updates that ended longer ago than `seconds`, and their events; how many there were."""
-    return tx.run(delete(UPDATES).where(UPDATES.c.stack == stack, UPDATES.c.ended < tx.now - seconds))
+    """Drop the records of updates that ended longer ago than `seconds`, and their events; how many there were.
+
+    Previews, and updates that never started, are nobody's history: they go after a day.
+    """
+    passing = (UPDATES.c.dry | (UPDATES.c.status == _NOT_STARTED)) & (UPDATES.c.started < tx.now - _DAY)
+    outdated = (UPDATES.c.ended < tx.now - seconds) | passing
+    return tx.run(delete(UPDATES).where(UPDATES.c.stack == stack, outdated))
 
 
 def _insert(tx: Transaction, identity: str, stack: StackRow, asked: Asked, details: Json, **columns: Any) -> None:

@@ -74,10 +74,11 @@ class Progress:
             self._flights.clear()
 
     def _task(self, task: Task) -> None:
-        done = f" {task.fraction:.0%}" if task.fraction is not None else ""
+        ended = task.state in (State.DONE, State.FAILED)
+        done = f" {task.fraction:.0%}" if task.fraction is not None and not ended else ""
         text = f"{task.name}{done}" + (f": {task.detail}" if task.detail else "")
         with self._lock:
-            if task.state in (State.DONE, State.FAILED):
+            if ended:
                 self._flights.pop(task.name, None)
                 if task.state is State.FAILED or task.seconds >= _WORTH:
                     word = "failed" if task.state is State.FAILED else "done"

@@ -19,7 +19,7 @@ from mlinfra.expansion import AWS, KUBERNETES
 from mlinfra.project import Project
 from mlinfra.report import Note
 from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget
-from mlinfra.state.backend import open_backend
+from mlinfra.state.backend import Backend, using_backend
 from mlinfra.tools.install import ensure
 from mlinfra.tools.table import TOOLS
 from mlinfra.wire.protocol import plugin_pb2
@@ -74,7 +74,9 @@ def land(request: Request, compiled: Compiled) -> Iterator[Landed]:
             attached, inputs = _land_on_cluster(request.project, target, stack)
         else:
             inputs = {AWS: {"allowedAccountIds": [target.account]}}
-        session = _session(request, compiled, binary, attached, cloud=isinstance(target, AwsTarget))
+        state = compiled.stack.file.state
+        backend = stack.enter_context(using_backend(request.project, state.backend, state.secrets_provider))
+        session = _session(request, compiled, binary, attached, backend, cloud=isinstance(target, AwsTarget))
         session.open()
         repaired, cut_off = repair(session)
         unfinished |= cut_off
@@ -90,10 +92,8 @@ def _plugin(package: str, version: str) -> Any:
 
 
 def _session(
-    request: Request, compiled: Compiled, binary: Path, attached: Mapping[str, int], *, cloud: bool
+    request: Request, compiled: Compiled, binary: Path, attached: Mapping[str, int], backend: Backend, *, cloud: bool
 ) -> Session:
-    state = compiled.stack.file.state
-    backend = open_backend(request.project, state.backend, state.secrets_provider)
     name = compiled.stack.blueprint
     remote = not backend.local
     return Session(request.project, name, request.state_name, backend, binary, attached, cloud=cloud or remote)

@@ -8,7 +8,8 @@ from typing import Any
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.engine.redaction import Redactor
 from mlinfra.engine.session import Session
-from mlinfra.state.backend import open_backend
+from mlinfra.stack import Stack
+from mlinfra.state.backend import Backend, using_backend
 from mlinfra.tools.install import ensure
 from mlinfra.workflow.request import Request
 
@@ -19,7 +20,11 @@ def outputs(request: Request, *, show_secrets: bool = False) -> dict[str, Any]:
     Raises `MlinfraError` when the stack has never been updated.
     """
     stack = request.stack()
-    backend = open_backend(request.project, stack.file.state.backend, stack.file.state.secrets_provider)
+    with using_backend(request.project, stack.file.state.backend, stack.file.state.secrets_provider) as backend:
+        return _read(request, stack, backend, show_secrets)
+
+
+def _read(request: Request, stack: Stack, backend: Backend, show_secrets: bool) -> dict[str, Any]:
     binary = ensure(["pulumi"], request.emit)["pulumi"]
     session = Session(
         request.project, stack.blueprint, request.state_name, backend, binary, {}, cloud=not backend.local
