@@ -79,7 +79,6 @@ def open_sqlite(path: Path) -> tuple[Database, bool]:
     Raises `MlinfraError` when the file is damaged. It is checked when it is small, or when whoever had it open last
     did not close it.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # One process at a time: two that make the file a write-ahead-log one at once turn each other away.
     with lock(path.with_suffix(".lock"), "opening the state"):
         new = not path.exists() or path.stat().st_size == 0

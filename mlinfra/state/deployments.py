@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import Row, delete, select
 
 from mlinfra.state.entries import Json
 from mlinfra.state.replay import ZERO_TIME
@@ -80,17 +80,14 @@ def load_exactly(tx: Transaction, stack: int, version: int) -> Untyped | None:
 
 def prune(tx: Transaction, stack: int, *, count: int, seconds: float) -> int:
     """Drop what is beyond the newest `count` or older than `seconds`, never the newest; how many there were."""
-    newest = select(func.max(DEPLOYMENTS.c.version)).where(DEPLOYMENTS.c.stack == stack).scalar_subquery()
-    beyond = (
-        select(DEPLOYMENTS.c.version)
-        .where(DEPLOYMENTS.c.stack == stack)
-        .order_by(DEPLOYMENTS.c.version.desc())
-        .offset(count)
-        .limit(1)
-        .scalar_subquery()
-    )
+    kept = select(DEPLOYMENTS.c.version).where(DEPLOYMENTS.c.stack == stack).order_by(DEPLOYMENTS.c.version.desc())
+    versions = [row.version for row in tx.all(kept.limit(count + 1))]
+    if not versions:
+        return 0
+    beyond = versions[count] if len(versions) > count else -1
     outdated = (DEPLOYMENTS.c.version <= beyond) | (DEPLOYMENTS.c.made < tx.now - seconds)
-    return tx.run(delete(DEPLOYMENTS).where(DEPLOYMENTS.c.stack == stack, DEPLOYMENTS.c.version < newest, outdated))
+    older = (DEPLOYMENTS.c.stack == stack, DEPLOYMENTS.c.version < versions[0])
+    return tx.run(delete(DEPLOYMENTS).where(*older, outdated))
 
 
 def with_url(deployment: Json, url: str) -> Json:

@@ -77,10 +77,8 @@ def set_tags(tx: Transaction, stack: int, tags: Mapping[str, str]) -> None:
 
 def listed(tx: Transaction, organizations: Collection[str], project: str | None = None) -> list[Listed]:
     """The stacks of some organizations, or of one project of theirs."""
-    newest = select(func.max(DEPLOYMENTS.c.version)).where(DEPLOYMENTS.c.stack == STACKS.c.id).scalar_subquery()
-    resources = select(DEPLOYMENTS.c.resources).where(
-        DEPLOYMENTS.c.stack == STACKS.c.id, DEPLOYMENTS.c.version == newest
-    )
+    newest_first = DEPLOYMENTS.c.version.desc()
+    resources = select(DEPLOYMENTS.c.resources).where(DEPLOYMENTS.c.stack == STACKS.c.id).order_by(newest_first).limit(1)
     began = select(func.max(UPDATES.c.started)).where(UPDATES.c.stack == STACKS.c.id, ~UPDATES.c.dry)
     query = select(
         STACKS.c.organization,

@@ -94,6 +94,7 @@ def open_store(folder: Path, url: str | None = None) -> Store:
 
     Raises `MlinfraError` when the database is damaged or out of reach, or the key is not the one it is sealed with.
     """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database, new = open_postgres(url) if url else open_sqlite(folder / "state.db")
     try:
         store = Store(database, load_keys(folder / "service.key", make=new or not _has_key(database)))

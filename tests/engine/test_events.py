@@ -18,10 +18,12 @@ RECORDED = Path(__file__).parent / "events"
 GRAPH = Graph("rec", "1.0.0", "dev", {"data/lifecycle": Node("data/lifecycle", "aws:s3/x:X", component="data")})
 
 
-def read(content: bytes, folder: Path, *, plans: bool = False, redactor: Redactor | None = None) -> tuple[Told, Any]:
+def read(
+    content: bytes, folder: Path, *, plans: bool = False, reads: bool = False, redactor: Redactor | None = None
+) -> tuple[Told, Any]:
     """What is told of the bytes of a log, and what was emitted on the way."""
     emitted: list[Event] = []
-    reader = EventReader(folder / "pipe", GRAPH, emitted.append, redactor or Redactor(), plans=plans)
+    reader = EventReader(folder / "pipe", GRAPH, emitted.append, redactor or Redactor(), plans=plans, reads=reads)
     with (folder / "pipe").open("wb") as pipe:
         pipe.write(content)
     return reader.close(), emitted
@@ -44,7 +46,6 @@ def test_an_update_of_something_new(tmp_path: Path) -> None:
     assert {step.component for step in told.steps} == {"data", "note"}
     assert [step.state for step in emitted if step.node == "data/bucket"] == [State.STARTED, State.DONE]
     assert [told.failed, told.protected, told.messages] == [[], [], []]
-    assert told.changed == set()
     assert not (tmp_path / "pipe").exists()
 
 
@@ -71,7 +72,9 @@ def test_an_update_and_a_replacement(tmp_path: Path) -> None:
 
 def test_a_refresh_before_a_plan_finds_what_is_changed_and_what_is_gone(tmp_path: Path) -> None:
     told, _ = read(recorded("refresh-preview"), tmp_path, plans=True)
-    assert told.changed == {"data/versioning", "data/lifecycle", "note/resource"}
+    outside = {step.node for step in told.steps if step.operation is Operation.REFRESH}
+    assert outside == {"data/versioning", "data/lifecycle", "note/resource"}
+    assert told.counts[Operation.REFRESH] == len(outside)
     found = [(step.node, step.operation, step.changes) for step in told.steps if step.node == "data/versioning"]
     path = "versioningConfiguration.status"
     assert found == [
@@ -81,6 +84,13 @@ def test_a_refresh_before_a_plan_finds_what_is_changed_and_what_is_gone(tmp_path
     gone = next(step for step in told.steps if step.node == "note/resource")
     assert gone.changes == (PropertyChange("id", "delete", "/rec/two", None),)
     assert "data/bucket" not in {step.node for step in told.steps}
+
+
+def test_what_a_refresh_finds_was_done_by_somebody_else(tmp_path: Path) -> None:
+    told, _ = read(recorded("refresh"), tmp_path, reads=True)
+    assert told.steps
+    assert {step.operation for step in told.steps} == {Operation.REFRESH}
+    assert all(step.changes for step in told.steps)
 
 
 def test_a_run_that_fails(tmp_path: Path) -> None:

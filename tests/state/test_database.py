@@ -47,6 +47,7 @@ def test_writers_take_turns(store: Store) -> None:
 
 
 def test_sqlite_is_durable_and_private(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
     database, new = open_sqlite(tmp_path / "state" / "state.db")
     assert new
     with database.transaction() as connection:
@@ -152,7 +153,7 @@ def _is_torn(path: Path) -> bool:
         return True
 
 
-@pytest.mark.parametrize("place", [0, 5000])
+@pytest.mark.parametrize("place", [0, 4096])
 def test_a_damaged_file_is_told(tmp_path: Path, place: int) -> None:
     path = tmp_path / "state.db"
     open_sqlite(path)[0].close()

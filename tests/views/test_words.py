@@ -39,7 +39,8 @@ def test_short_types(token: str, short: str) -> None:
             "3 to create, 1 to update, 40 unchanged",
         ),
         ({Operation.DELETE: 2, Operation.REPLACE: 1}, False, "1 replaced, 2 deleted"),
-        ({Operation.READ: 2, Operation.REFRESH: 5, Operation.CREATE: 0}, True, "no resources"),
+        ({Operation.READ: 2, Operation.CREATE: 0}, True, "no resources"),
+        ({Operation.REFRESH: 5, Operation.SAME: 1}, False, "5 changed outside, 1 unchanged"),
     ],
 )
 def test_counts_as_a_phrase(counts: dict[Operation, int], planned: bool, text: str) -> None:
