@@ -94,16 +94,14 @@ def events(context: Context, request: Request) -> Json:
     batch = request.field("events", list, [])
     if not all(isinstance(event, dict) for event in batch):
         raise RefusedError(400, "an event is no JSON object")
-    if not batch:
-        return {}
-    first = _whole(batch[0].get("sequence"), "sequence", least=0)
+    first = _whole(batch[0].get("sequence"), "sequence", least=0) if batch else 0
     inspect(batch)
     changes = [event["summaryEvent"].get("resourceChanges") for event in batch if _is_summary(event)]
     counts = changes[-1] if changes and _are_counts(changes[-1]) else None
     batch = _redacted(context, batch)
     with context.store.transaction() as tx:
         found = request.lease(tx)
-        if not found.dry:  # what a preview tells is nobody's history
+        if batch and not found.dry:  # what a preview tells is nobody's history
             updates.tell(tx, found, first, batch, counts)
     return {}
 

@@ -32,7 +32,7 @@ class Installation:
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self._one_at_a_time = threading.Lock()
-        self._began = time.monotonic()
+        self._began: dict[str, float] = {}
         self._tried: dict[str, list[str]] = {}
 
     def install(self, missing: list[Tool]) -> dict[str, Path | None]:
@@ -51,7 +51,8 @@ class Installation:
 
     def _tell(self, name: str, state: State, detail: str = "", fraction: float | None = None) -> None:
         with self._one_at_a_time:
-            self._emit(Task(name, state, detail, fraction, time.monotonic() - self._began))
+            now = time.monotonic()
+            self._emit(Task(name, state, detail, fraction, now - self._began.setdefault(name, now)))
 
     def _waiting(self, reason: str) -> None:
         self._tell(NAME, State.RUNNING, reason)

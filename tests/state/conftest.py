@@ -6,10 +6,11 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from mlinfra.project import Project
 from mlinfra.state.context import Context, NoSecrets
 from mlinfra.state.http import Front
 from mlinfra.state.requests import Caller, Callers
@@ -51,7 +51,7 @@ def postgres() -> Iterator[str]:
     try:
         yield f"postgresql://tests@/{{name}}?host={folder}"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # its fast shutdown: connections that are left are cut
         server.wait()
         shutil.rmtree(folder)
 
@@ -167,7 +167,3 @@ def steps(*names: str, first: int = 1) -> list[dict[str, Any]]:
         entries.append({**common, "kind": 0, "sequenceID": 2 * operation - 1, "operation": begin})
         entries.append({**common, "kind": 1, "sequenceID": 2 * operation, "state": resource(name)})
     return entries
-
-
-MakeProject = Callable[..., Project]
-Environment = Mapping[str, str]

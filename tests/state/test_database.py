@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 
 from mlinfra.diagnostics import MlinfraError
 from mlinfra.state.database import Database, open_postgres, open_sqlite
@@ -26,9 +26,14 @@ def names(database: Database) -> list[str]:
 
 def test_a_transaction_that_raises_never_was(store: Store) -> None:
     before = names(store.database)
-    with pytest.raises(ZeroDivisionError), store.database.transaction() as connection:
-        connection.execute(insert(FACTS).values(name="half", sealed=b""))
-        raise ZeroDivisionError
+
+    def half() -> None:
+        with store.database.transaction() as connection:
+            connection.execute(insert(FACTS).values(name="half", sealed=b""))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half()
     assert names(store.database) == before
 
 
@@ -71,13 +76,16 @@ def test_a_full_disk_refuses_cleanly(tmp_path: Path) -> None:
     def limit(connection: sqlite3.Connection, _: object) -> None:
         connection.execute(f"PRAGMA max_page_count={pages + 2}")
 
-    from sqlalchemy import event
-
     database.engine.dispose()
     event.listen(database.engine, "connect", limit)
-    with pytest.raises(RefusedError) as refused, database.transaction() as connection:
-        connection.execute(insert(FACTS).values(name="small", sealed=b"x"))
-        connection.execute(insert(FACTS).values(name="large", sealed=b"x" * 1_000_000))
+
+    def fill() -> None:
+        with database.transaction() as connection:
+            connection.execute(insert(FACTS).values(name="small", sealed=b"x"))
+            connection.execute(insert(FACTS).values(name="large", sealed=b"x" * 1_000_000))
+
+    with pytest.raises(RefusedError) as refused:
+        fill()
     assert refused.value.status == 507
     assert "full" in refused.value.message
     assert names(database) == ["kept"]

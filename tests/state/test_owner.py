@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
 
 from mlinfra.state.owner import Owner, this_process
 
-ASK = "from mlinfra.state.owner import this_process; import json; print(json.dumps(this_process().as_json()), flush=True); input()"
+ASK = """
+import json
+from mlinfra.state.owner import this_process
+print(json.dumps(this_process().as_json()), flush=True)
+input()
+"""
 
 
 def test_a_process_lives_until_it_ends() -> None:
-    import json
-
     with subprocess.Popen([sys.executable, "-c", ASK], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         owner = Owner(**json.loads(process.stdout.readline()))

@@ -143,7 +143,8 @@ def test_an_update_ends_once(store: Store) -> None:
 def test_a_journal_that_makes_no_sense_changes_nothing(store: Store) -> None:
     with store.transaction() as tx:
         _, lease, _ = begin(tx)
-        updates.append(tx, lease, steps("a")[1:])
+        begun, ended = steps("a")
+        updates.append(tx, lease, [begun, {**ended, "removeNew": 99}])
     with store.transaction() as tx, pytest.raises(RefusedError, match="Bad Request: the journal of update 1"):
         updates.finish(tx, updates.by_id(tx, lease.id), updates.SUCCEEDED)
     with store.transaction() as tx:
