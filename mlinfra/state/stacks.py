@@ -77,14 +77,14 @@ def set_tags(tx: Transaction, stack: int, tags: Mapping[str, str]) -> None:
 
 def listed(tx: Transaction, organizations: Collection[str], project: str | None = None) -> list[Listed]:
     """The stacks of some organizations, or of one project of theirs."""
-    newest_first = DEPLOYMENTS.c.version.desc()
-    resources = select(DEPLOYMENTS.c.resources).where(DEPLOYMENTS.c.stack == STACKS.c.id).order_by(newest_first).limit(1)
+    resources = select(DEPLOYMENTS.c.resources).where(DEPLOYMENTS.c.stack == STACKS.c.id)
+    newest = resources.order_by(DEPLOYMENTS.c.version.desc()).limit(1)
     began = select(func.max(UPDATES.c.started)).where(UPDATES.c.stack == STACKS.c.id, ~UPDATES.c.dry)
     query = select(
         STACKS.c.organization,
         STACKS.c.project,
         STACKS.c.name,
-        resources.scalar_subquery().label("resources"),
+        newest.scalar_subquery().label("resources"),
         began.scalar_subquery().label("began"),
     ).where(STACKS.c.organization.in_(sorted(organizations)))
     if project is not None:

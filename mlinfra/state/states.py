@@ -26,6 +26,7 @@ ORGANIZATION: Final = "organization"
 """What the engine's own backends call theirs, so that a stack's full name is the same wherever its state is."""
 
 _WAIT_SECONDS: Final = 0.5
+_WAIT: Final = "Wait until it has ended, then run the command again."
 
 
 class ServiceStates:
@@ -56,7 +57,7 @@ class ServiceStates:
         To be called after every run of the engine, and before the first. Says what it found, nothing when all was
         well. Raises `MlinfraError` when another process has the stack.
         """
-        with _told(f"stack {stack} is in use", "locked"), self.store.transaction() as tx:
+        with _told("what the last run did cannot be put into the state"), self.store.transaction() as tx:
             found = stacks.find(tx, Name(ORGANIZATION, project, stack))
             if found is None or found.active is None:
                 return []
@@ -168,8 +169,7 @@ class ServiceStates:
                     return found.id
             except RefusedError as refused:
                 if refused.status != 409 or not wait:
-                    remedy = "Wait until it has ended, or take the stack from it: `mlinfra cancel`."
-                    raise refused.as_error(f"stack {name.stack} is in use", "locked", remedy) from None
+                    raise refused.as_error(f"stack {name.stack} is in use", "locked", _WAIT) from None
                 if waiting and not told:
                     waiting(refused.message)
                     told = True
@@ -187,4 +187,6 @@ def _told(summary: str, code: str = "state") -> Iterator[None]:
     try:
         yield
     except RefusedError as refused:
+        if refused.status == 409:
+            raise refused.as_error("the stack is in use", "locked", _WAIT) from None
         raise refused.as_error(summary, code) from None

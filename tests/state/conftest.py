@@ -51,7 +51,7 @@ def postgres() -> Iterator[str]:
     try:
         yield f"postgresql://tests@/{{name}}?host={folder}"
     finally:
-        server.send_signal(signal.SIGINT)  # its fast shutdown: connections that are left are cut
+        server.send_signal(signal.SIGQUIT)  # its immediate shutdown: nothing of this is needed again
         server.wait()
         shutil.rmtree(folder)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from mlinfra.tools.install import ensure
 from tests.state.running import PROJECT_NAME, SECRET, opened
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow  # the real engine, dozens of runs
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -71,7 +75,8 @@ def test_every_command_of_the_engine(tmp_path: Path) -> None:
         file = tmp_path / "exported.json"
         file.write_text(whole)
         stack.pulumi("stack", "import", "--stack", "dev", "--file", str(file))
-        assert json.loads(stack.pulumi("stack", "export", "--stack", "dev")) == json.loads(whole)
+        again = stack.pulumi("stack", "export", "--stack", "dev")
+        assert comparable(json.loads(again)) == comparable(json.loads(whole))
         assert changes(stack.run(Verb.UP, value="2").counts) == {}
 
         stack.pulumi("stack", "tag", "set", "team", "ml", "--stack", "dev")
@@ -116,24 +121,36 @@ def test_a_stack_may_change_its_backend_and_back(tmp_path: Path, again: str) -> 
 
 
 def test_the_state_is_what_the_engines_own_backend_keeps(tmp_path: Path) -> None:
-    found = []
-    for url in ("local", "service"):
+    found: dict[str, list[Any]] = {"local": [], "service": []}
+    for url, states in found.items():
         with opened(tmp_path / url, url) as stack:
             for verb, value in ((Verb.UP, "1"), (Verb.UP, "2"), (Verb.REFRESH, "2")):
                 assert stack.run(verb, value=value).succeeded
-            found.append(comparable(json.loads(stack.pulumi("stack", "export", "--stack", "dev"))))
-    assert found[0] == found[1]
+                states.append(comparable(json.loads(stack.pulumi("stack", "export", "--stack", "dev"))))
+    assert found["local"][:2] == found["service"][:2]
+    # After a refresh the engine's journal leaves out that a property depends on nothing: `rebuildDependencies` in
+    # pkg/backend/journal.go. The meaning is the same.
+    assert [without_empty(item) for item in found["local"]] == [without_empty(item) for item in found["service"]]
 
 
 def comparable(whole: Any) -> Any:
-    """An export without times, ciphertexts and the secrets manager's address."""
+    """An export without what is another in every run: times, ciphertexts, the provider's id, the secrets manager."""
     if isinstance(whole, dict):
         left = {"created", "modified", "time", "ciphertext", "secrets_providers"}
         items = {key: comparable(value) for key, value in whole.items() if key not in left}
         if "resources" in items:
             items["resources"].sort(key=lambda item: item["urn"])
         return items
+    if isinstance(whole, str):
+        return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", whole)
     return [comparable(item) for item in whole] if isinstance(whole, list) else whole
+
+
+def without_empty(whole: Any) -> Any:
+    for item in whole["deployment"]["resources"]:
+        by_property = item.pop("propertyDependencies", {})
+        item["propertyDependencies"] = {key: urns for key, urns in by_property.items() if urns}
+    return whole
 
 
 # ---------------------------------------------------------------------------------------------------- secrets
@@ -153,6 +170,7 @@ def test_no_secret_stands_anywhere_in_the_open(tmp_path: Path) -> None:
     until(lambda: len(list((tmp_path / "cloud-dev").iterdir())) > 8, process)
     process.kill()
     process.wait()
+    end_engines(tmp_path)
     assert written_with(tmp_path, SECRET, *tokens) == []
     with opened(tmp_path) as stack:
         assert stack.run(Verb.UP).succeeded
@@ -265,7 +283,7 @@ def test_a_second_update_is_refused_and_a_cancelled_one_stops(tmp_path: Path) ->
     out, _ = process.communicate()
     assert json.loads(out)["succeeded"] is False
     with opened(tmp_path) as stack:
-        assert stack.run(Verb.UP, 20).succeeded
+        assert stack.run(Verb.UP, 400).succeeded
         assert stack.names() == stack.made()
 
 
@@ -278,7 +296,7 @@ def victim(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("verb", ["up", "destroy"])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 11))])
 def test_killed_in_the_middle_the_next_run_is_whole(tmp_path: Path, victim: str, verb: str, seed: int) -> None:
     chance, count = random.Random(f"{victim}-{verb}-{seed}"), 60
     if verb == "destroy":
@@ -292,7 +310,6 @@ def test_killed_in_the_middle_the_next_run_is_whole(tmp_path: Path, victim: str,
     for pid in engines_of(process.pid) if victim == "engine" else [process.pid]:
         os.kill(pid, signal.SIGKILL)
     process.communicate()
-    wait_for_engines(tmp_path)
     with opened(tmp_path) as stack:
         # Of a deletion that was cut off nobody knows whether it took effect: what is left is read anew.
         assert stack.run(Verb.UP, count, refresh=True).succeeded
@@ -302,6 +319,7 @@ def test_killed_in_the_middle_the_next_run_is_whole(tmp_path: Path, victim: str,
         assert (stack.names(), stack.made()) == ([], [])
     with states_of(Project(tmp_path)) as states:
         assert states.verify() == []
+    end_engines(tmp_path)
 
 
 def engines_of(pid: int) -> list[int]:
@@ -310,16 +328,12 @@ def engines_of(pid: int) -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
-def wait_for_engines(root: Path) -> None:
-    """Wait until the engines that a killed process left have noticed that nobody answers them."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        left = [path for path in Path("/proc").glob("[0-9]*/cwd") if _points_to(path, root)]
-        if not left:
-            return
-        time.sleep(0.1)
-    for path in left:
-        os.kill(int(path.parent.name), signal.SIGKILL)
+def end_engines(root: Path) -> None:
+    """End the engines that a killed process left; they ask a while for a service that is gone."""
+    for path in Path("/proc").glob("[0-9]*/cwd"):
+        if _points_to(path, root):
+            with suppress(ProcessLookupError):
+                os.kill(int(path.parent.name), signal.SIGKILL)
 
 
 def _points_to(link: Path, root: Path) -> bool:
