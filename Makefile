@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install up test slow lint docs lock conformance bench clean
+.PHONY: help install up test slow chaos lint docs lock conformance bench clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t14
@@ -27,10 +27,13 @@ up: $(INSTALLED) ## Install, get the tools, start the local target and bring the
 	@$(BIN)/mlinfra up --stack $(STACK) --yes
 
 test: $(INSTALLED) ## Run the test suite: the real engine, moto and the local cluster included.
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not conformance"
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not chaos and not conformance"
 
 slow: $(INSTALLED) ## Run the tests that take longer than a minute each.
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m "slow and not chaos"
+
+chaos: $(INSTALLED) ## Run the state service with the real engine: every command, races, kills. Many minutes.
+	@$(BIN)/python -m pytest -m chaos
 
 conformance: $(INSTALLED) ## Run the golden blueprints through the official plugins, on moto and the local cluster.
 	@$(BIN)/python -m pytest -m conformance

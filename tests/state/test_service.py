@@ -26,7 +26,7 @@ from tests.state.running import PROJECT_NAME, SECRET, opened
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.slow  # the real engine, dozens of runs
+pytestmark = pytest.mark.chaos  # the real engine, dozens of runs, some of them killed
 
 
 @pytest.fixture(autouse=True, scope="module")
