@@ -176,8 +176,8 @@ def test_a_bomb_is_not_unpacked() -> None:
     [
         ("br", b"{}", 415),
         ("gzip", b"{}", 400),
-        ("gzip", gzip.compress(b"{}")[:-3], 400),
-        ("gzip", gzip.compress(b"{}") * 2, 400),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-3], 400),
+        ("gzip", gzip.compress(b"{}", mtime=0) * 2, 400),
         ("identity", b"[]", 400),
         ("identity", b"{", 400),
         ("identity", b'{"a": NaN}', 400),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -40,7 +39,7 @@ def test_nothing_stands_in_the_open(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("key", [os.urandom(32), b"", None])
+@pytest.mark.parametrize("key", [b"another key of its 32 bytes size!"[:32], b"", None])
 def test_another_key_is_refused_and_changes_nothing(tmp_path: Path, key: bytes | None) -> None:
     open_store(tmp_path).close()
     path = tmp_path / "service.key"
