@@ -30,7 +30,7 @@ class Program:
     """What is registered: the graph, and what the target adds to it.
 
     `provider_inputs` gives provider nodes the inputs that only the target knows (endpoints, kubeconfig); `versions` the
-    version of the provider plugin for each package, `servers` where to download one that is not Pulumi's.
+    version of the provider plugin for each package. `unprotect` registers everything without its protection.
     """
 
     graph: Graph
