@@ -33,6 +33,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from mlinfra.diagnostics import Diagnostic, Location, MlinfraError
+from mlinfra.documented import Documented
 from mlinfra.environment import Environment
 from mlinfra.graph import Ref, Value, to_json
 from mlinfra.validation import diagnostics_of
@@ -56,29 +57,18 @@ _PACKAGE = str(Path(__file__).parent)
 _HIDDEN = (_PACKAGE + os.sep, str(Path(inspect.getfile(BaseModel)).parent) + os.sep)
 
 
-class Params(BaseModel):
+class Params(Documented):
     """Base of a blueprint's parameters: strict, no unknown field, frozen."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
-
-class Component(BaseModel):
+class Component(Documented):
     """Base of everything that a blueprint declares.
 
     The first argument is the component's identity for ever: resource names come from it. To rename a component without
     replacing what it made, keep the first name in `moved_from`.
     """
 
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        allow_inf_nan=False,
-        arbitrary_types_allowed=True,
-        use_attribute_docstrings=True,
-    )
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     holds_data: ClassVar[bool] = False
     """Whether losing the component loses data: such a component can be protected by a stack."""
@@ -96,7 +86,7 @@ class Component(BaseModel):
         recording = _active.get()
         source = _caller()
         try:
-            super().__init__(name=name, **fields)
+            super().__init__(**{"name": name, **fields})
         except ValidationError as error:
             if recording is None:
                 raise

@@ -99,6 +99,14 @@ class Note:
     diagnostic: Diagnostic
 
 
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a program of ours printed, secrets taken out: shown with `--debug` alone."""
+
+    program: str
+    text: str
+
+
 @dataclass(frozen=True)
 class Fact:
     """A fact about the machine or the project: a name, whether it is as it should be, what there is to say.
@@ -112,7 +120,7 @@ class Fact:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event: TypeAlias = Task | Step | Note
+Event: TypeAlias = Task | Step | Note | Printed
 Emit: TypeAlias = Callable[[Event], None]
 
 

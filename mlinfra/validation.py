@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from mlinfra.diagnostics import Diagnostic, Location
+from mlinfra.documented import descriptions
 
 Path = tuple[str | int, ...]
 Place = Callable[[Path], Location | None]
@@ -38,11 +38,11 @@ def diagnostics_of(
     for item in error.errors(include_url=False):
         path = _path_in(data, item["loc"], is_missing=item["type"] == "missing")
         fields = _fields_at(model, path)
-        field = fields.get(str(path[-1])) if path else None
+        name = str(path[-1]) if path else ""
         found.append(
             Diagnostic(
                 f"{subject}: {_summary(item, path)}",
-                detail=(field.description or "") if field else "",
+                detail=descriptions(fields[name]).get(name, "") if name in fields else "",
                 remedy=_remedy(item["type"], path, item["input"], _names(fields)),
                 location=place(path),
                 component=component,
@@ -75,8 +75,8 @@ def _length(data: object) -> int:
     return len(data) if isinstance(data, list | tuple) else 0
 
 
-def _fields_at(model: type[BaseModel], path: Path) -> dict[str, FieldInfo]:
-    """The fields that there are beside the last part of `path`, those of every member of a union."""
+def _fields_at(model: type[BaseModel], path: Path) -> dict[str, type[BaseModel]]:
+    """The fields that there are beside the last part of `path`, in every member of a union, and whose they are."""
     models = [model]
     for part in path[:-1]:
         if isinstance(part, int):
@@ -84,7 +84,7 @@ def _fields_at(model: type[BaseModel], path: Path) -> dict[str, FieldInfo]:
         inner = [item.model_fields[part].annotation for item in models if part in item.model_fields]
         # A key of a dictionary is no field: the models that are its values stay the ones to look at.
         models = [found for annotation in inner for found in _models(annotation)] if inner else models
-    return {name: field for item in models for name, field in item.model_fields.items()}
+    return {name: item for item in models for name in item.model_fields}
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -94,9 +94,9 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _names(fields: Mapping[str, FieldInfo]) -> list[str]:
+def _names(fields: Mapping[str, type[BaseModel]]) -> list[str]:
     """The names of fields that are given by name; a component's first argument is not."""
-    return sorted(name for name, field in fields.items() if field.kw_only is not False)
+    return sorted(name for name, model in fields.items() if model.model_fields[name].kw_only is not False)
 
 
 def _summary(item: ErrorDetails, path: Path) -> str:

@@ -35,7 +35,7 @@ RefreshOption = Annotated[bool, typer.Option("--refresh", help="Read the real re
 @contextmanager
 def command(as_json: bool, debug: bool) -> Iterator[View]:
     """The view for the block; whatever ends the block becomes diagnostics and exit code 1, never a traceback."""
-    view = _view(as_json)
+    view = _view(as_json, debug)
     try:
         yield view
     except typer.Exit:
@@ -80,14 +80,14 @@ def refuse_to_guess(verb: str, stack: str, first: str) -> MlinfraError:
     )
 
 
-def _view(as_json: bool) -> View:
+def _view(as_json: bool, debug: bool) -> View:
     if as_json:
         from mlinfra.views.json_view import JsonView
 
-        return JsonView()
+        return JsonView(debug=debug)
     from mlinfra.views.person import PersonView
 
-    return PersonView()
+    return PersonView(debug=debug)
 
 
 def _of_system(error: OSError) -> Diagnostic:

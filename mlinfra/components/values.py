@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from mlinfra.documented import Documented
 
 
 class _Text(str):
@@ -86,12 +88,8 @@ class Receiver(_Text):
         return self.partition(":")[2]
 
 
-class Structure(BaseModel):
+class Structure(Documented):
     """Base of values with several fields: no unknown field, no type guessed, frozen."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class Autoscale(Structure):

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.graph import Graph
-from mlinfra.report import Event, Fact, Note, Report, Step, Task
+from mlinfra.report import Event, Fact, Note, Printed, Report, Step, Task
 
 FORMAT = 1
 """Version of the lines' form; it changes when a field changes its meaning or goes, not when one is added."""
@@ -19,7 +19,8 @@ FORMAT = 1
 class JsonView:
     """Writes each thing as a line `{"format": 1, "type": …}`."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, debug: bool = False) -> None:
+        self._debug = debug
         self._stream = stream or sys.stdout
 
     def _write(self, kind: str, /, **fields: Any) -> None:
@@ -28,7 +29,7 @@ class JsonView:
         self._stream.flush()
 
     def event(self, event: Event) -> None:
-        """A line for a task, a step or a diagnostic."""
+        """A line for a task, a step or a diagnostic; for debugging, one for what a program printed."""
         match event:
             case Task():
                 self._write("task", **{key: value for key, value in asdict(event).items() if value not in (None, "")})
@@ -36,6 +37,8 @@ class JsonView:
                 self._write("step", **event.as_json())
             case Note(diagnostic):
                 self._write("diagnostic", **diagnostic.as_json())
+            case Printed(program, text) if self._debug:
+                self._write("printed", program=program, text=text)
 
     def plan(self, report: Report) -> None:
         """A line `plan`."""

@@ -14,7 +14,7 @@ from rich.tree import Tree
 
 from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.graph import Graph, Kind
-from mlinfra.report import Event, Fact, Note, Operation, Report, State, Step
+from mlinfra.report import Event, Fact, Note, Operation, Printed, Report, State, Step
 from mlinfra.views.progress import Progress
 from mlinfra.views.words import DONE, SIGNS, counted, duration, short_type, value
 
@@ -24,7 +24,8 @@ _FILE_WIDTH = 400
 class PersonView:
     """Progress and problems on stderr, results on stdout; colours only where the stream is a terminal."""
 
-    def __init__(self, out: Console | None = None, err: Console | None = None) -> None:
+    def __init__(self, out: Console | None = None, err: Console | None = None, *, debug: bool = False) -> None:
+        self._debug = debug
         self.out = out or _console(sys.stdout)
         self.err = err or _console(sys.stderr)
         self._progress = Progress(self.err)
@@ -37,6 +38,10 @@ class PersonView:
         match event:
             case Note(diagnostic):
                 self.diagnostics([diagnostic])
+            case Printed(program, text):
+                if self._debug and text.strip():
+                    lines = (f"{program} | {line}" for line in text.strip().splitlines())
+                    self._progress.line("\n".join(f"[dim]{escape(line)}[/]" for line in lines))
             case Step() if event.state is State.DONE and _is_worth_a_line(event):
                 self._progress.step(event)
                 self._progress.line(_step_line(event, DONE[event.operation]))

@@ -90,6 +90,7 @@ def test_secrets_stay_secret(lab: Lab) -> None:
         lab.stack("secretive", blueprint="secretive", params={"broken": broken})
         failed = lab.run("up", "--stack", "secretive", "--yes", "--debug", code=1)
         assert f"{broken}/resource" in failed.err
+        assert "pulumi | " in failed.err
         clean(lab, failed)
     lab.stack("secretive", blueprint="secretive")
     clean(lab, lab.run("destroy", "--stack", "secretive", "--yes", "--debug"))

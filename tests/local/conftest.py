@@ -34,7 +34,7 @@ def pools() -> tuple[Pool, ...]:
     return POOLS
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home folder of a user who has nothing in it; tools come from the real one's cache."""
     folder = tmp_path_factory.mktemp("home")
@@ -46,14 +46,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def project(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project = Project(tmp_path_factory.mktemp("project"))
     yield project
     stop_all(project)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def target(project: Project) -> Iterator[LocalTarget]:
     target = LocalTarget(project, "staging")
     yield target

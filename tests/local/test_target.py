@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 
 from mlinfra.graph import Pool
-from mlinfra.local.processes import identity
+from mlinfra.processes import identity
 from mlinfra.local.target import LocalAccess, LocalTarget, stop_all
 from mlinfra.project import Project
 from mlinfra.providers.kubernetes.client import Cluster
@@ -49,6 +49,15 @@ def test_the_environment_leads_programs_to_the_target(access: LocalAccess) -> No
     assert "by-environment" in json.loads(answer.stdout)
     assert "by-environment" in buckets(access)
     assert Cluster.from_kubeconfig(environment["KUBECONFIG"]).get("v1", "Node", "gpu-0")
+
+
+def test_kubectl_keeps_its_cache_with_the_cluster(home: Path, access: LocalAccess) -> None:
+    environment = {**os.environ, **access.environment()}
+    command = ["kubectl", "get", "node", "gpu-0", "--output=name"]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert answer.stdout == "node/gpu-0\n"
+    assert any(Path(environment["KUBECACHEDIR"]).rglob("*"))
+    assert not (home / ".kube").exists()
 
 
 def test_two_stacks_are_worlds_apart(project: Project, target: LocalTarget, access: LocalAccess) -> None:

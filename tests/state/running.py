@@ -26,7 +26,7 @@ from mlinfra.engine.session import Session
 from mlinfra.graph import Graph, Kind, Node, Options, Ref, Secret
 from mlinfra.project import Project
 from mlinfra.providers.base import serve
-from mlinfra.report import silent
+from mlinfra.report import Emit, silent
 from mlinfra.state.backend import Backend, using_backend
 from mlinfra.tools.install import ensure
 from mlinfra.wire.protocol import plugin_pb2, provider_pb2
@@ -123,9 +123,9 @@ class Stack:
     backend: Backend
     cloud: Path
 
-    def run(self, verb: Verb, count: int = 3, *, refresh: bool = False, **options: Any) -> Outcome:
+    def run(self, verb: Verb, count: int = 3, *, emit: Emit = silent, refresh: bool = False, **options: Any) -> Outcome:
         program = Program(graph(count, **options))
-        return run_engine(self.session, program, verb, silent, refresh=refresh, redactor=Redactor())
+        return run_engine(self.session, program, verb, emit, refresh=refresh, redactor=Redactor())
 
     def pulumi(self, *arguments: str, code: int = 0) -> str:
         ended = self.session.run(*arguments)

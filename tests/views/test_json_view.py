@@ -10,7 +10,7 @@ import pytest
 
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.graph import Graph, Node, Secret
-from mlinfra.report import Fact, Note, Operation, Report, State, Step, Task
+from mlinfra.report import Fact, Note, Operation, Printed, Report, State, Step, Task
 from mlinfra.views.json_view import FORMAT, JsonView
 
 
@@ -55,6 +55,15 @@ def test_events(lines: Lines, problem: Diagnostic) -> None:
         "state": "started",
     }
     assert told == {"type": "diagnostic", **problem.as_json()}
+
+
+def test_what_a_program_printed_is_told_for_debugging_alone() -> None:
+    event, lines = Printed("pulumi", "Updating\n"), Lines()
+    lines.view.event(event)
+    assert lines.read() == []
+    lines.view = JsonView(lines.stream, debug=True)
+    lines.view.event(event)
+    assert lines.read() == [{"type": "printed", "program": "pulumi", "text": "Updating\n"}]
 
 
 @pytest.mark.parametrize("kind", ["plan", "report"])

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
+from rich.console import Console
 
 from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.graph import Graph, Kind, Node, Options, Pool, Ref
-from mlinfra.report import Fact, Note, Operation, PropertyChange, Report, State, Step, Task
+from mlinfra.report import Fact, Note, Operation, Printed, PropertyChange, Report, State, Step, Task
 from mlinfra.views.person import PersonView
 
 
@@ -41,6 +42,14 @@ def view(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> PersonView:
         patch.setattr(sys, "stdout", captured.stdout)
         patch.setattr(sys, "stderr", captured.stderr)
         return PersonView()
+
+
+def test_what_a_program_printed_is_told_for_debugging_alone(captured: Captured) -> None:
+    for debug in (False, True):
+        err = Console(file=captured.stderr, width=80)
+        PersonView(Console(file=captured.stdout), err, debug=debug).event(Printed("pulumi", "Updating\n [x]\n"))
+    assert captured.out == ""
+    assert captured.err == "pulumi | Updating\npulumi |  [x]\n"
 
 
 def test_a_plan(view: PersonView, report: Report, captured: Captured) -> None:

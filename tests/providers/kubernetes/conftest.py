@@ -37,7 +37,8 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The kubeconfig of a cluster that lives as long as the tests."""
     folder, tools = tmp_path_factory.mktemp("cluster"), find_tools()
     path = folder / "kubeconfig"
-    environment = {**os.environ, "KWOK_WORKDIR": str(folder / "kwok"), "KUBECONFIG": str(path)}
+    # kwokctl and the kubectl that it calls keep caches in the home folder.
+    environment = {**os.environ, "HOME": str(folder), "KWOK_WORKDIR": str(folder / "kwok"), "KUBECONFIG": str(path)}
     binaries = {
         "kube-apiserver": "kube-apiserver",
         "kube-controller-manager": "kube-controller-manager",
