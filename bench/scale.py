@@ -2,8 +2,9 @@
 
     .venv/bin/python bench/scale.py 100 300 1000
 
-The SDK's side runs the same resources against the same local target through the same embedded providers, so that what
-differs is how resources are registered. Terraform's side is `terraform_data`, which has no cloud behind it at all.
+The resources are those of one component, as in a platform team's library. The SDK's side runs the same resources
+against the same local target through the same embedded providers, so that what differs is how they are registered.
+Terraform's side is `terraform_data`, which has no cloud behind it at all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from measure import median, table, timed
 
 HERE = Path(__file__).parent
 BLUEPRINT = """
-from mlinfra import Blueprint, Environment, Params, Raw, blueprint
+from mlinfra import Blueprint, Component, Environment, Params, blueprint
 
 
 class Count(Params):
@@ -28,25 +29,21 @@ class Count(Params):
     config_maps: int = 0
 
 
+class Many(Component):
+    buckets: int
+    config_maps: int
+
+    def expand(self, scope):
+        for i in range(self.buckets):
+            scope.aws(f"b{i}", "aws:s3/bucket:Bucket", {"bucket": f"mlinfra-bench-{i}"})
+        for i in range(self.config_maps):
+            body = {"data": {"number": str(i)}}
+            scope.kubernetes(f"c{i}", "v1", "ConfigMap", f"bench-{i}", body, namespace="default")
+
+
 @blueprint("many", version="1.0.0")
 def many(env: Environment, p: Count) -> Blueprint:
-    made = [
-        Raw(f"b{i}", type="aws:s3/bucket:Bucket", inputs={"bucket": f"mlinfra-bench-{i}"}) for i in range(p.buckets)
-    ]
-    made += [
-        Raw(
-            f"c{i}",
-            type="kubernetes:core/v1:ConfigMap",
-            inputs={
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": f"bench-{i}", "namespace": "default"},
-                "data": {"number": str(i)},
-            },
-        )
-        for i in range(p.config_maps)
-    ]
-    return Blueprint(*made)
+    return Blueprint(Many("many", buckets=p.buckets, config_maps=p.config_maps))
 """
 STACK = """
 blueprint: many

@@ -102,7 +102,7 @@ class Component(Documented):
         self._source = source
         self._recording = recording
         if recording is not None:
-            recording.components.append(self)
+            recording.add(self)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -175,7 +175,14 @@ class Recording:
     """What happened while a blueprint function ran."""
 
     components: list[Component] = field(default_factory=list)
+    named: dict[str, Component] = field(default_factory=dict)
+    """The components by their names; of two that share one, the later."""
     problems: list[Diagnostic] = field(default_factory=list)
+
+    def add(self, component: Component) -> None:
+        """Note a component that was made."""
+        self.components.append(component)
+        self.named[component.name] = component
 
 
 _active: ContextVar[Recording | None] = ContextVar("mlinfra_recording", default=None)

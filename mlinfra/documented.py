@@ -25,12 +25,12 @@ class Documented(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """As pydantic writes it, and each field with its description."""
+        """As pydantic writes it, and each field with its description, which comes before that of the field's type."""
         written = handler(schema)
         fields = handler.resolve_ref_schema(written).get("properties", {})
         for name, text in descriptions(cls).items():
             if name in fields:
-                fields[name].setdefault("description", text)
+                fields[name]["description"] = text
         return written
 
 

@@ -37,7 +37,7 @@ class Project:
         """A folder under `home`, made if it is not there."""
         path = self.home.joinpath(*parts)
         if not self.home.exists():
-            self.home.mkdir(mode=0o700, parents=True)
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 

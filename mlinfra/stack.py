@@ -7,9 +7,10 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from mlinfra.diagnostics import Diagnostic, Location, MlinfraError, Problems
+from mlinfra.documented import Documented
 from mlinfra.environment import LOCAL, Environment, Owner
 from mlinfra.positions import Positions, read_yaml
 from mlinfra.project import Project
@@ -19,11 +20,12 @@ from mlinfra.validation import diagnostics_of
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}[a-z0-9]|[a-z]")
 LOCAL_REGION = "us-east-1"
 
+PLACE = r"service|files|(file|s3|gs|azblob|postgres|https?)://.+"
+"""The places that a state may be in."""
 
-class Section(BaseModel):
+
+class Section(Documented):
     """A part of a stack file: every field known, no type guessed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 class EnvironmentSection(Section):
@@ -94,15 +96,37 @@ class KubeconfigTarget(Section):
 Target = Annotated[LocalTarget | AwsTarget | KubeconfigTarget, Field(discriminator="kind")]
 
 
+class KeepSection(Section):
+    """How much of the state's past the state service keeps; the newest version is always kept."""
+
+    versions: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """How many versions of the state are kept."""
+
+    days: Annotated[int, Field(ge=1, le=36_500)] = 90
+    """For how many days versions and the records of updates are kept."""
+
+
 class StateSection(Section):
     """Where the stack's state is kept."""
 
-    backend: Annotated[str, Field(pattern=r"^(local|service|(file|s3|gs|azblob|postgres|https?)://.+)$")] = "local"
-    """`local` (files under `.mlinfra/`), `service` (a database there, journalled), or the URL of one of Pulumi's
-    backends: `s3://bucket`, `file:///path`, …"""
+    backend: Annotated[str, Field(pattern=f"^({PLACE})$")] = "service"
+    """`service` (a database under `.mlinfra/`, journalled, every version kept), `files` (the engine's own files
+    there), or the URL of one of Pulumi's backends: `s3://bucket`, `file:///path`, …"""
 
     secrets_provider: str = "passphrase"
     """How secrets in the state are encrypted: `passphrase`, or a key's URL such as `awskms://alias/name`."""
+
+    keep: KeepSection = KeepSection()
+    """How much of the state's past the state service keeps."""
+
+    @field_validator("backend", mode="before")
+    @classmethod
+    def _not_local(cls, backend: object) -> object:
+        if backend == "local":
+            raise ValueError(
+                "`local` is called `files` now, the engine's own files under .mlinfra/state/; the default is `service`"
+            )
+        return backend
 
 
 class StackFile(Section):

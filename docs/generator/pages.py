@@ -30,7 +30,8 @@ REFERENCE: Final = ROOT / "docs" / "reference"
 def stack_file() -> str:
     """The page on stack files."""
     schema = stack_schema()
-    sections = ["OwnerSection", "EnvironmentSection", "LocalTarget", "AwsTarget", "KubeconfigTarget", "StateSection"]
+    sections = ["OwnerSection", "EnvironmentSection", "LocalTarget", "AwsTarget", "KubeconfigTarget"]
+    sections += ["StateSection", "KeepSection"]
     assert {*sections, "Tier"} == set(schema["$defs"]), "a section of stack files is not on the page"
     titles = {
         "OwnerSection": "`owner`",
@@ -39,6 +40,7 @@ def stack_file() -> str:
         "AwsTarget": "`target` of kind `aws`",
         "KubeconfigTarget": "`target` of kind `kubeconfig`",
         "StateSection": "`state`",
+        "KeepSection": "`state.keep`",
     }
     parts = [
         "`stacks/<name>.yaml`: one environment of one blueprint, values only. Unknown fields are errors, and no type is"
@@ -49,7 +51,8 @@ def stack_file() -> str:
     for name in sections:
         parts += [f"## {titles[name]}", schema["$defs"][name]["description"], fields(schema["$defs"][name])]
     parts.append("What each tier sets is in [tiers.md](tiers.md); `params` are the blueprint's own.")
-    return page("Stack files", *parts).replace("`Tier`", "`dev`, `staging` or `prod`")
+    text = page("Stack files", *parts).replace("`KeepSection`", "[section](#statekeep)")
+    return text.replace("`Tier`", "`dev`, `staging` or `prod`")
 
 
 def top_level(schema: Schema) -> str:
@@ -145,9 +148,9 @@ def help_text(command: Any) -> str:
 def options(command: Any) -> Iterator[tuple[str, ...]]:
     """The options of a command."""
     for option in command.params:
-        names = ", ".join(f"`{name}`" for name in option.opts)
+        names = ", ".join(f"`{name}`" for name in option.opts)  # an argument has its name there
         variable = f" Or `{option.envvar}`." if option.envvar else ""
-        default = "required" if option.required else "off" if option.is_flag else "none"
+        default = "required" if option.required else "off" if getattr(option, "is_flag", False) else "none"
         yield names, default, f"{option.help}{variable}"
 
 

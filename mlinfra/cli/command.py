@@ -29,6 +29,7 @@ TargetOption = Annotated[
     str | None,
     typer.Option("--target", help="Another target: local or kubeconfig:PATH, under a state of its own."),
 ]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for a run that has the stack, rather than be refused.")]
 RefreshOption = Annotated[bool, typer.Option("--refresh", help="Read the real resources first.")]
 
 
@@ -56,12 +57,14 @@ def command(as_json: bool, debug: bool) -> Iterator[View]:
         view.close()
 
 
-def request_for(view: View, stack: str, rehearse: bool = False, target: str | None = None) -> Request:
+def request_for(
+    view: View, stack: str, rehearse: bool = False, target: str | None = None, wait: bool = False
+) -> Request:
     """The request that the common options make, for the project that the working folder is in."""
     from mlinfra.project import find_project
     from mlinfra.workflow.request import Request
 
-    return Request(find_project(), stack, rehearse, target, view.event)
+    return Request(find_project(), stack, rehearse, target, view.event, wait)
 
 
 def may_ask(as_json: bool) -> bool:

@@ -13,6 +13,7 @@ from mlinfra.cli.command import (
     RehearseOption,
     StackOption,
     TargetOption,
+    WaitOption,
     YesOption,
     command,
     may_ask,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands, in the order in which a newcomer meets them."""
-    for body in (validate, preview, up, refresh, destroy, outputs, graph):
+    for body in (validate, preview, up, refresh, destroy, cancel, outputs, graph):
         app.command()(body)
 
 
@@ -58,6 +59,7 @@ def preview(
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
     ] = False,
     refresh: RefreshOption = False,
+    wait: WaitOption = False,
     rehearse: RehearseOption = False,
     target: TargetOption = None,
     json: JsonOption = False,
@@ -70,7 +72,7 @@ def preview(
     with command(json, debug) as view:
         from mlinfra.workflow.preview import preview as work
 
-        report = work(request_for(view, stack, rehearse, target), refresh=refresh)
+        report = work(request_for(view, stack, rehearse, target, wait), refresh=refresh)
         if not report.succeeded:
             _end(view, report)
         view.plan(report)
@@ -82,6 +84,7 @@ def up(
     stack: StackOption,
     yes: YesOption = False,
     refresh: RefreshOption = False,
+    wait: WaitOption = False,
     rehearse: RehearseOption = False,
     target: TargetOption = None,
     json: JsonOption = False,
@@ -101,7 +104,7 @@ def up(
             view.plan(plan)
             return view.confirm(f"Make these changes to {plan.stack}?")
 
-        report = work(request_for(view, stack, rehearse, target), None if yes else confirm, refresh=refresh)
+        report = work(request_for(view, stack, rehearse, target, wait), None if yes else confirm, refresh=refresh)
         if report is None:
             view.message("Nothing was changed.", changed=False)
             raise typer.Exit(1)
@@ -111,6 +114,7 @@ def up(
 
 def refresh(
     stack: StackOption,
+    wait: WaitOption = False,
     rehearse: RehearseOption = False,
     target: TargetOption = None,
     json: JsonOption = False,
@@ -123,7 +127,7 @@ def refresh(
     with command(json, debug) as view:
         from mlinfra.workflow.refresh import refresh as work
 
-        report = work(request_for(view, stack, rehearse, target))
+        report = work(request_for(view, stack, rehearse, target, wait))
         if report.steps and report.succeeded:
             view.plan(report)
         again = f"mlinfra up --stack {stack}   makes it again what the blueprint says"
@@ -137,6 +141,7 @@ def destroy(
     confirm: Annotated[
         str | None, typer.Option("--confirm", help="The stack's name, where --force would ask for it.")
     ] = None,
+    wait: WaitOption = False,
     rehearse: RehearseOption = False,
     target: TargetOption = None,
     json: JsonOption = False,
@@ -161,13 +166,44 @@ def destroy(
                 return given == name
             return yes or view.confirm(f"Destroy the {len(resources)} resources of {name}?")
 
-        report = work(request_for(view, stack, rehearse, target), agree, force=force)
+        report = work(request_for(view, stack, rehearse, target, wait), agree, force=force)
         if report is None:
             view.message(
                 "Nothing was destroyed: the stack's name was not confirmed." if force else "Nothing was destroyed."
             )
             raise typer.Exit(1)
         _end(view, report)
+
+
+def cancel(
+    stack: StackOption,
+    yes: YesOption = False,
+    rehearse: RehearseOption = False,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Take a stack from whoever has it: their engine stops at its next step. What it was in the middle of, it finishes.
+
+    Example: mlinfra cancel --stack prod
+    """
+    with command(json, debug) as view:
+        from mlinfra.workflow.cancel import cancel as work
+
+        if not yes and not may_ask(json):
+            raise refuse_to_guess("cancel", stack, "state list")
+        request = request_for(view, stack, rehearse, target)
+        name = request.state_name
+
+        def confirm(who: str) -> bool:
+            return yes or view.confirm(f"{name} is held by {who} Take it?")
+
+        who = work(request, confirm)
+        if who is None:
+            view.message("Nothing was cancelled.", cancelled=False)
+            raise typer.Exit(1)
+        text = f"{name} was taken from {who}." if who else f"Nobody had {name}."
+        view.message(text, cancelled=bool(who), holder=who)
 
 
 def outputs(

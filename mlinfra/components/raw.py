@@ -52,7 +52,7 @@ class Raw(Component):
     def parts(self) -> Iterator[Component]:
         """The components whose outputs stand in the inputs."""
         yield from super().parts()
-        made = {item.name: item for item in self._recording.components} if self._recording else {}
+        made = self._recording.named if self._recording else {}
         owners = [reference.node.partition("/")[0] for reference in references([self.inputs, self.provider])]
         yield from (made[name] for name in dict.fromkeys(owners) if name in made)
 

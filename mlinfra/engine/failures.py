@@ -28,6 +28,11 @@ _PREFIX = re.compile(
 
 REMEDIES: tuple[tuple[str, str, str], ...] = (
     (
+        r"does not have the stack: it was cancelled|taken from this run: it was cancelled",
+        "cancelled",
+        "Somebody has cancelled this run. What it had done is in the state; the next `up` goes on from there.",
+    ),
+    (
         r"BucketAlready|already (taken|exists)|AlreadyExists",
         "name-taken",
         "Somebody else has this name. Give the component another name, or bring the existing resource in by import.",

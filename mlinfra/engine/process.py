@@ -7,12 +7,21 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mlinfra.engine.running import Noted
+
 _KEPT = 200_000  # characters of output that are kept for `--debug` and for errors that no event tells
+
+_GATE = ("/bin/sh", "-c", 'read -r _ && exec "$@" </dev/null', "pulumi")
+"""Waits for a line, then becomes the process, under the same number; ends without it when we are gone before the line.
+
+So the engine can be noted before it is anything. A `preexec_fn` would do it too, but gRPC's threads do not bear a fork.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,39 +43,52 @@ def run_pulumi(
     arguments: Sequence[str],
     folder: Path,
     environment: Mapping[str, str],
+    noted: Noted,
     on_interrupt: Callable[[int], None] = lambda _: None,
 ) -> Ended:
-    """Run `pulumi` to its end.
+    """Run `pulumi` to its end; `noted` is where the process is noted on disk for as long as it runs.
 
     The process is not in the terminal's group, so that Ctrl-C reaches it through us alone: the first interrupt is
     passed on, and the engine finishes what is in flight; so is the second, on which the engine stops at once; the third
-    kills it. `on_interrupt` is told the count.
+    kills it. `on_interrupt` is told the count. However this function ends, the process has ended too.
     """
-    process = subprocess.Popen(  # noqa: S603 — the binary is ours, the arguments are a list
-        [str(binary), *arguments],
-        cwd=folder,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    process: subprocess.Popen[bytes] | None = None
     interrupts = 0
 
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 — the form of a signal handler
         nonlocal interrupts
         interrupts += 1
-        if interrupts < 3:
-            process.send_signal(signal.SIGINT)  # the engine's own second step is to stop without finishing anything
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
+        if process is not None:
+            if interrupts < 3:
+                process.send_signal(signal.SIGINT)  # the engine's own second step is to stop without finishing anything
+            else:
+                _kill(process)
         on_interrupt(interrupts)
 
     with _handling(interrupt):
-        assert process.stdout is not None
-        output = process.stdout.read()
-        code = process.wait()
-    return Ended(code, output[-_KEPT:].decode(errors="replace"), interrupted=interrupts > 0)
+        process = subprocess.Popen(  # noqa: S603 — the binary is ours, the arguments are a list
+            [*_GATE, str(binary), *arguments],
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            with noted.process(process.pid):
+                output, _ = process.communicate(b"" if interrupts else b"\n")
+        finally:
+            if process.poll() is None:
+                _kill(process)
+                process.wait()
+    return Ended(process.returncode, output[-_KEPT:].decode(errors="replace"), interrupted=interrupts > 0)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:  # until it was waited for, its number is nobody else's
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 class _handling:  # noqa: N801 — reads as a verb where it is used

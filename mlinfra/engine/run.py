@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -17,7 +17,7 @@ from mlinfra.engine.process import Ended, run_pulumi
 from mlinfra.engine.redaction import Redactor
 from mlinfra.engine.registration import Program
 from mlinfra.engine.session import Session
-from mlinfra.report import Emit, Note, Operation, State, Step, Task
+from mlinfra.report import Emit, Note, Operation, Printed, State, Step, Task
 
 PARALLEL = 16
 """Resource operations at once. The engine's default grows with the cores; the providers' threads are above it."""
@@ -54,7 +54,6 @@ class Outcome:
     outputs: Mapping[str, Any]
     diagnostics: tuple[Diagnostic, ...]
     seconds: float
-    debug: str = field(default="", repr=False)
 
 
 def run_engine(
@@ -65,9 +64,14 @@ def run_engine(
     *,
     packages: list[Any] | None = None,
     refresh: bool = False,
+    targets: Collection[str] = (),
     redactor: Redactor | None = None,
 ) -> Outcome:
-    """Run the engine once. `refresh` first reads every resource anew; only for previews and updates."""
+    """Run the engine once.
+
+    `refresh` first reads every resource anew, which a refresh does anyway. `targets` are the URNs that the run is
+    about, where it is not about all.
+    """
     redactor = redactor or Redactor()
     if session.backend.states is not None:
         session.backend.states.redact_with(redactor)
@@ -76,8 +80,10 @@ def run_engine(
     pipe = session.folder / f"events-{session.stack}"
     reader = EventReader(pipe, program.graph, emit, redactor, plans=verb is Verb.PREVIEW, reads=verb is Verb.REFRESH)
     arguments = [str(verb), "--stack", session.stack, *_FLAGS[verb], "--parallel", str(PARALLEL)]
-    if refresh:
-        arguments += ["--refresh", "--run-program"]
+    if refresh and verb is not Verb.REFRESH:
+        arguments += ["--refresh"] if verb is Verb.DESTROY else ["--refresh", "--run-program"]
+    for urn in sorted(targets):
+        arguments += ["--target", urn]
 
     def told_of_interrupt(count: int) -> None:
         detail = "finishing what is in flight; interrupt again to stop at once" if count == 1 else "stopping now"
@@ -93,10 +99,12 @@ def run_engine(
             f"--event-log={pipe}",
         ]
         try:
-            ended = run_pulumi(session.binary, arguments, session.folder, session.environment(), told_of_interrupt)
+            ended = run_pulumi(
+                session.binary, arguments, session.folder, session.environment(), session.running, told_of_interrupt
+            )
         finally:
             told = reader.close()
-            session.settle()
+            session.give_back()
     return _outcome(verb, host, told, ended, redactor, program, session, time.monotonic() - begun, emit)
 
 
@@ -114,6 +122,7 @@ def _outcome(
     output = redactor.text(ended.output)
     diagnostics = [*host.diagnostics]
     diagnostics += diagnose(told, output, ended, program.graph, session.stack)
+    emit(Printed("pulumi", output))
     for diagnostic in diagnostics:
         emit(Note(diagnostic))
     counts = Counter(told.counts)
@@ -129,5 +138,4 @@ def _outcome(
         outputs={} if verb is Verb.DESTROY else host.outputs,
         diagnostics=tuple(diagnostics),
         seconds=seconds,
-        debug=output,
     )

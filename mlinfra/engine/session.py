@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from typing import Any
 import yaml
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.engine.begun import Begun
 from mlinfra.engine.process import Ended, run_pulumi
+from mlinfra.engine.running import Noted
 from mlinfra.project import Project, cache_folder
 from mlinfra.state.backend import Backend
 
@@ -21,6 +24,10 @@ _PASSED_ON = ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_
 _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _CLOUD = ("AWS_", "GOOGLE_", "AZURE_", "ARM_", "KUBECONFIG")
 SETTINGS = {"pulumi:disable-default-providers": ["*"]}
+
+MOVED = "mlinfra:moved-to"
+"""The tag of a stack whose state was moved: where to. Empty for one that was moved back: on the engine's own backends
+`pulumi stack tag rm` leaves the last tag in place."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,33 @@ class Session:
     attached: Mapping[str, int]
     cloud: bool = False
     """Whether the run may see the user's cloud credentials: only real clouds and remote states need them."""
+    workspace: str = ""
+    """A work folder of its own within the project's, for a state beside the one that the stack file names."""
 
     @property
     def folder(self) -> Path:
         """The engine's work folder for this project."""
-        return self.project.folder("engine", self.project_name)
+        return self.project.folder("engine", self.project_name, *filter(None, [self.workspace]))
+
+    @property
+    def settings(self) -> Path:
+        """The engine's settings for this stack; the salt or the key of the state's secrets is in them."""
+        return self.folder / f"Pulumi.{self.stack}.yaml"
+
+    @property
+    def running(self) -> Noted:
+        """Where the engines that run for this stack are noted."""
+        return Noted(self.folder / "running" / self.stack)
+
+    @property
+    def begun(self) -> Begun:
+        """The log of creates that the embedded providers have begun for this stack."""
+        return Begun(self.folder / f"begun-{self.stack}.log")
+
+    @property
+    def cut_off(self) -> Path:
+        """What runs that were cut off have left to be done: `mlinfra.engine.repair`."""
+        return self.folder / f"cut-off-{self.stack}.json"
 
     def environment(self) -> dict[str, str]:
         """What the engine's process sees: nothing of the user's own Pulumi, credentials only where they are needed."""
@@ -69,29 +98,90 @@ class Session:
 
     def run(self, *arguments: str) -> Ended:
         """Run a `pulumi` command that does not run the program."""
-        return run_pulumi(self.binary, [*arguments, "--non-interactive"], self.folder, self.environment())
+        return run_pulumi(self.binary, [*arguments, "--non-interactive"], self.folder, self.environment(), self.running)
 
-    def open(self) -> None:
-        """Make the work folder and the stack's record in its state backend, where they are not there yet."""
+    def ask(self, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """Run a `pulumi` command whose whole output is data; `given` is what it reads. Nothing of either is kept."""
+        return subprocess.run(  # noqa: S603 — the binary is ours, the arguments are a list
+            [str(self.binary), *arguments, "--non-interactive"],
+            cwd=self.folder,
+            env=self.environment(),
+            input=given,
+            capture_output=True,
+            check=False,
+        )
+
+    def open(self, *, take_back: bool = False) -> None:
+        """Make the work folder and the stack's record in its state backend, where they are not there yet.
+
+        Raises `MlinfraError` when the state cannot be opened, or when it was moved elsewhere and is not to be taken
+        back.
+        """
+        self.prepare()
+        tags = self.tags()
+        if tags is None:
+            provider = ["--secrets-provider", self.backend.secrets_provider]
+            ended = self.run("stack", "select", "--create", self.stack, *provider)
+            if not ended.succeeded:
+                raise self._not_opened(ended.output)
+        elif tags.get(MOVED) and not take_back:
+            raise moved_away(self.stack, tags[MOVED])
+        if self.backend.states is not None and self.backend.secrets_provider != "default" and not self.resources():
+            # Whoever held the stack has made it, without the engine, which takes the key at no other time.
+            ended = self.run("stack", "change-secrets-provider", self.backend.secrets_provider, "--stack", self.stack)
+            if not ended.succeeded:
+                raise self._not_opened(ended.output)
+        _settle(self.settings, keep_salt=self.backend.states is None)
+
+    def prepare(self) -> None:
+        """Make the work folder: what the engine wants to see before it reads a state."""
         project_file = self.folder / "Pulumi.yaml"
         runtime = f"name: {self.project_name}\nruntime: mlinfra\n"
         if not project_file.exists() or project_file.read_text() != runtime:
             project_file.write_text(runtime)
-        settings = self.folder / f"Pulumi.{self.stack}.yaml"
-        if not self._exists():
-            provider = ["--secrets-provider", self.backend.secrets_provider]
-            ended = self.run("stack", "select", "--create", self.stack, *provider)
-            if not ended.succeeded:
-                raise MlinfraError(
-                    Diagnostic(
-                        f"the state of stack {self.stack} cannot be opened",
-                        detail=ended.output.strip(),
-                        remedy="Check the stack file's `state`, and that the disk is not full.",
-                        code="state-open",
-                    ),
-                    debug=ended.output,
-                )
-        _settle(settings, keep_salt=self.backend.states is None)
+
+    def tags(self) -> dict[str, str] | None:
+        """What is noted beside the stack's state; None when there is no such stack. Raises `MlinfraError`."""
+        if self.backend.states is not None:
+            return self.backend.states.tags(self.project_name, self.stack)
+        if self.backend.local:
+            if not self.state_file.exists():
+                return None
+            try:
+                return dict(json.loads(self.state_file.with_suffix(".pulumi-tags").read_bytes())["tags"])
+            except (FileNotFoundError, ValueError, KeyError):
+                return {}
+        asked = self.ask("stack", "tag", "ls", "--json", "--stack", self.stack)
+        if asked.returncode == 0:
+            return dict(json.loads(asked.stdout or b"{}"))
+        told = asked.stderr.decode(errors="replace")
+        if "no stack named" in told:
+            return None
+        raise self._not_opened(told)
+
+    def moved_to(self) -> str:
+        """The place that the stack's state was moved to; empty while it is here. Raises `MlinfraError`."""
+        return (self.tags() or {}).get(MOVED, "")
+
+    def mark(self, place: str) -> None:
+        """Note beside the state that it was moved to a place; empty: that it is here. Raises `MlinfraError`."""
+        if self.backend.states is not None:
+            self.backend.states.tag(self.project_name, self.stack, MOVED, place)
+            return
+        ended = self.run("stack", "tag", "set", MOVED, place, "--stack", self.stack)
+        if not ended.succeeded:
+            raise self._not_opened(ended.output)
+
+    def _not_opened(self, told: str) -> MlinfraError:
+        return MlinfraError(
+            Diagnostic(
+                f"the state of stack {self.stack} cannot be opened",
+                detail=told.strip(),
+                remedy="Check the stack file's `state`, and that the disk is not full.",
+                code="state-open",
+            ),
+            debug=told,
+        )
 
     def export(self) -> dict[str, Any]:
         """The stack's state, secrets still encrypted; empty when there is none."""
@@ -101,8 +191,8 @@ class Session:
             with suppress(FileNotFoundError, json.JSONDecodeError):
                 return dict(json.loads(self.state_file.read_text()).get("checkpoint", {}).get("latest") or {})
             return {}
-        ended = self.run("stack", "export", "--stack", self.stack)
-        return dict(json.loads(ended.output).get("deployment") or {}) if ended.succeeded else {}
+        asked = self.ask("stack", "export", "--stack", self.stack)
+        return dict(json.loads(asked.stdout).get("deployment") or {}) if asked.returncode == 0 else {}
 
     def resources(self) -> list[dict[str, Any]]:
         """The real resources in the state: no components, no provider instances."""
@@ -113,13 +203,13 @@ class Session:
         ]
 
     def settle(self) -> list[Diagnostic]:
-        """End what a run that was cut off left open; says what it found. To be called after every run."""
+        """End what a run that was cut off left open; says what it found. For whoever holds the stack, before a run."""
         return self.backend.states.settle(self.project_name, self.stack) if self.backend.states is not None else []
 
-    def _exists(self) -> bool:
+    def give_back(self) -> None:
+        """End the update of an engine of this process that ended without doing so. To be called after every run."""
         if self.backend.states is not None:
-            return self.backend.states.exists(self.project_name, self.stack)
-        return self.backend.local and self.state_file.exists()
+            self.backend.states.give_back(self.project_name, self.stack)
 
     @property
     def state_file(self) -> Path:
@@ -137,6 +227,18 @@ class Session:
             with suppress(FileExistsError):
                 plugins.symlink_to(shared)
         return home
+
+
+def moved_away(stack: str, place: str) -> MlinfraError:
+    """What is said of a stack whose state was moved, by a run that would use the old one."""
+    return MlinfraError(
+        Diagnostic(
+            f"the state of stack {stack} was moved to {place}",
+            detail="What is left here is as it was then. A run on it would know nothing of what was done since.",
+            remedy=f'Write `state: {{backend: "{place}"}}` in the stack file.',
+            code="state-moved",
+        )
+    )
 
 
 def _settle(settings: Path, *, keep_salt: bool) -> None:

@@ -21,7 +21,7 @@ import yaml
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.local import kwokctl, ports
 from mlinfra.local.kwokctl import COMPONENTS, PORTS, configuration, tool_of
-from mlinfra.local.processes import command_line, kill, started_from
+from mlinfra.processes import command_line, kill, started_from
 from mlinfra.providers.kubernetes import kubeconfig
 from mlinfra.tools.lock import lock
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.local import ports, records
-from mlinfra.local.processes import identity, kill
+from mlinfra.processes import identity, kill
 from mlinfra.tools.lock import lock
 
 CONTROL: Final = "/mlinfra/"

@@ -34,7 +34,7 @@ from werkzeug.serving import make_server
 from mlinfra.local import ports, records
 from mlinfra.local.accounts import account_of
 from mlinfra.local.moto import CONTROL, RECORD
-from mlinfra.local.processes import identity
+from mlinfra.processes import identity
 
 _IDLE_SECONDS = 120
 _KEY_IN_HEADER = re.compile(r"(?:Credential=|AWS )([A-Za-z0-9]+)[/:]")

@@ -70,6 +70,7 @@ class LocalAccess:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "KUBECONFIG": str(self.kubeconfig),
+            "KUBECACHEDIR": str(self.kubeconfig.with_name("kubectl-cache")),  # else it is in the user's ~/.kube
             "NO_PROXY": ",".join(around),
             "no_proxy": ",".join(around),
         }

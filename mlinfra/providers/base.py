@@ -25,7 +25,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import PurePath
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -60,16 +60,27 @@ class InitFailedError(Exception):
         super().__init__("; ".join(self.reasons))
 
 
+class Creates(Protocol):
+    """Who wants to know which creations were begun, and what came of them."""
+
+    def begin(self, urn: str) -> None:
+        """A creation is about to be asked for."""
+
+    def end(self, urn: str, resource_id: str) -> None:
+        """It has made a resource; an empty id: it was refused, and nothing was made."""
+
+
 class Router(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]  # generated code has no types
     """Hands every call to the provider instance that it is meant for, and fails it readably.
 
     Attached providers of one package share one port, and only Configure says which instance a call is for. The engine
     opens one connection for each instance, so the connection's peer tells them apart. `make` makes an instance; it is
-    called once for each connection.
+    called once for each connection. `creates` is told of every creation that is more than a preview.
     """
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, make: Callable[[], Any], creates: Creates | None = None) -> None:
         self._make = make
+        self.creates = creates
         self._instances: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -83,8 +94,9 @@ class Router(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc] 
 
 def _routed(method: str) -> Callable[[Router, Any, grpc.ServicerContext], Any]:
     def call(router: Router, request: Any, context: grpc.ServicerContext) -> Any:
+        told = router.creates if method == "Create" and not request.preview else None
         try:
-            return getattr(router.instance(context.peer()), method)(request, context)
+            return _answer(getattr(router.instance(context.peer()), method), request, context, told)
         except NotImplementedError:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method} is not offered by this provider")
         except InitFailedError as error:
@@ -97,6 +109,25 @@ def _routed(method: str) -> Callable[[Router, Any, grpc.ServicerContext], Any]:
             context.abort(grpc.StatusCode.INTERNAL, _bug(method, error))
 
     return call
+
+
+def _answer(method: Callable[[Any, Any], Any], request: Any, context: Any, creates: Creates | None) -> Any:
+    """Call a provider's method; whoever asks for creations is told before it and, where it is known, how it ended."""
+    if creates is None:
+        return method(request, context)
+    creates.begin(request.urn)
+    try:
+        response = method(request, context)
+    except InitFailedError as error:
+        creates.end(request.urn, error.resource_id)
+        raise
+    except UncertainError:
+        raise
+    except MlinfraError:
+        creates.end(request.urn, "")
+        raise
+    creates.end(request.urn, response.id)
+    return response
 
 
 for _method in provider_pb2.DESCRIPTOR.services_by_name["ResourceProvider"].methods:
@@ -157,12 +188,13 @@ def autoname(name: str, seed: bytes, longest: int = 63) -> str:
     return f"{name[: longest - SUFFIX - 1]}-{digits}"
 
 
-def serve(make: Callable[[], Any], threads: int) -> Server:
+def serve(make: Callable[[], Any], threads: int, creates: Creates | None = None) -> Server:
     """Serve provider instances that `make` makes, on a free loopback port.
 
-    `threads` bounds the calls answered at a time; it must be above the engine's `--parallel`.
+    `threads` bounds the calls answered at a time; it must be above the engine's `--parallel`. `creates` is told of
+    every creation.
     """
-    return Server(provider_pb2_grpc.add_ResourceProviderServicer_to_server, Router(make), threads)
+    return Server(provider_pb2_grpc.add_ResourceProviderServicer_to_server, Router(make, creates), threads)
 
 
 def run_plugin(server: Server) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from mlinfra.state import deployments, stacks, updates
+from mlinfra.state import deployments, holds, stacks, updates
 from mlinfra.state.api_stacks import untyped
 from mlinfra.state.context import Context
 from mlinfra.state.entries import VERSION, Json, Kind
@@ -51,6 +51,8 @@ def start(context: Context, request: Request) -> Json:
     tags = request.field("tags", dict, {})
     with context.store.transaction() as tx:
         stack = request.stack(tx)
+        if context.hold is not None and context.hold[0] == stack.id and not holds.is_held(tx, *context.hold):
+            raise RefusedError(403, "the stack was taken from this run: it was cancelled")
         version, token, expires = updates.start(tx, stack, updates.find(tx, stack, request.parts["update"]))
         if tags:
             stacks.set_tags(tx, stack.id, texts(tags, "tags"))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SERVICE = "service"
 """The state service within this process: `mlinfra.state.service`."""
 
+FILES = "files"
+"""The engine's own files under `.mlinfra/state/`."""
+
 PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 — the name of a variable
 PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105
 
@@ -40,9 +43,12 @@ class Backend:
 
 
 @contextmanager
-def using_backend(project: Project, url: str, secrets_provider: str) -> Iterator[Backend]:
+def using_backend(
+    project: Project, url: str, secrets_provider: str, *, versions: int = 100, days: int = 90
+) -> Iterator[Backend]:
     """The backend that a stack file names, for as long as the block lasts: `service` is served meanwhile.
 
+    `versions` and `days` are how much of a stack's past the service keeps. Other backends keep what they keep.
     Raises `MlinfraError` as `open_backend` does, and when the service's database cannot be opened.
     """
     if url != SERVICE:
@@ -52,18 +58,18 @@ def using_backend(project: Project, url: str, secrets_provider: str) -> Iterator
 
     # The service encrypts by itself; a passphrase is what the engine's own backends need one for.
     provider = "default" if secrets_provider == "passphrase" else secrets_provider
-    with serve_state(project) as service:
+    with serve_state(project, versions=versions, days=days) as service:
         yield Backend(service.url, provider, local=True, environment=service.environment(), states=service.states)
 
 
 def open_backend(project: Project, url: str, secrets_provider: str) -> Backend:
     """The backend that a stack file names.
 
-    `local` keeps states in files under `.mlinfra/state/`, their secrets encrypted with a key made for this project.
+    `files` keeps states in files under `.mlinfra/state/`, their secrets encrypted with a key made for this project.
     Any other URL is one of Pulumi's backends; its passphrase comes from the environment. Raises `MlinfraError` when
     that is missing.
     """
-    if url == "local":
+    if url == FILES:
         folder = project.folder("state")
         environment = {PASSPHRASE_FILE: str(_key(folder))}
         return Backend(f"file://{folder}", "passphrase", local=True, environment=environment)

@@ -40,5 +40,7 @@ class Context:
     """Where the service is, once it listens."""
     count: int = 100
     """How many versions of a stack are kept; the older ones go when an update ends."""
-    seconds: float = 365 * 86400.0
+    seconds: float = 90 * 86400.0
     """For how long, in seconds, versions and the records of updates are kept."""
+    hold: tuple[int, str] | None = None
+    """The stack that this process holds, and its token: an update of that stack starts only while the hold lasts."""

@@ -8,9 +8,10 @@ no more than NORMAL where it was measured. Several processes share one file; wri
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,8 @@ def open_sqlite(path: Path) -> tuple[Database, bool]:
     """
     # One process at a time: two that make the file a write-ahead-log one at once turn each other away.
     with lock(path.with_suffix(".lock"), "opening the state"):
-        new = not path.exists() or path.stat().st_size == 0
         unclean = path.with_name(f"{path.name}-wal").exists()
-        if new:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         url = sqlalchemy.URL.create("sqlite", database=str(path))
         engine = sqlalchemy.create_engine(
             url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, poolclass=QueuePool
@@ -92,12 +91,12 @@ def open_sqlite(path: Path) -> tuple[Database, bool]:
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         database = Database(engine, path)
+        new = False
         try:
-            if new:
-                _make_file(engine)
+            new = _make_tables(engine)
             problems = database.check(whole=False) if unclean or path.stat().st_size < _CHECK_AT_OPEN else []
-        except (DatabaseError, InterfaceError) as error:
-            problems = [str(error.orig)]
+        except (DatabaseError, InterfaceError, sqlite3.DatabaseError) as error:
+            problems = [str(getattr(error, "orig", error))]
         if problems:
             database.close()
             raise _damaged(path, problems)
@@ -126,14 +125,15 @@ def open_postgres(url: str) -> tuple[Database, bool]:
     return Database(engine, None), new
 
 
-def _make_file(engine: sqlalchemy.Engine) -> None:
-    raw = engine.raw_connection()
-    try:
-        raw.cursor().execute("PRAGMA journal_mode=WAL")
-    finally:
-        raw.close()
+def _make_tables(engine: sqlalchemy.Engine) -> bool:
+    """Make the tables of a file that has none: a new one, or one whose making was cut off. Whether it had none."""
+    with closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+        if cursor.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall():
+            return False
+        cursor.execute("PRAGMA journal_mode=WAL")
     with engine.begin() as connection:
         METADATA.create_all(connection)
+    return True
 
 
 def _prepare(connection: Any, _: Any) -> None:

@@ -45,6 +45,11 @@ def renew(tx: Transaction, stack: int, token: str) -> bool:
     return tx.run(update(HOLDS).where(*mine).values(expires=tx.now + HOLD_SECONDS)) > 0
 
 
+def is_held(tx: Transaction, stack: int, token: str) -> bool:
+    """Whether a hold lasts still: nobody took the stack away."""
+    return tx.first(select(HOLDS.c.stack).where(HOLDS.c.stack == stack, HOLDS.c.token == _digest(token))) is not None
+
+
 def give_back(tx: Transaction, stack: int, token: str) -> None:
     """Hold a stack no longer."""
     tx.run(delete(HOLDS).where(HOLDS.c.stack == stack, HOLDS.c.token == _digest(token)))
@@ -63,6 +68,12 @@ def holder(tx: Transaction, stack: int) -> Owner | None:
     return _owner(tx, row) if row is not None and _lives(tx, row) else None
 
 
+def described(tx: Transaction, stack: int) -> str:
+    """Who holds a stack now, what for and since when; empty when nobody does."""
+    row = tx.first(select(HOLDS).where(HOLDS.c.stack == stack))
+    return _described(tx, row) if row is not None and _lives(tx, row) else ""
+
+
 def drop(tx: Transaction, stack: int) -> None:
     """Take the stack away from whoever holds it."""
     tx.run(delete(HOLDS).where(HOLDS.c.stack == stack))
@@ -77,8 +88,12 @@ def _owner(tx: Transaction, row: Row[Any]) -> Owner:
 
 
 def _told(tx: Transaction, row: Row[Any]) -> str:
+    return f"Another update is currently in progress: {_described(tx, row)}."
+
+
+def _described(tx: Transaction, row: Row[Any]) -> str:
     since = datetime.fromtimestamp(row.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"Another update is currently in progress: {row.verb} of {_owner(tx, row)}, since {since}."
+    return f"{row.verb} of {_owner(tx, row)}, since {since}"
 
 
 def _digest(token: str) -> bytes:

@@ -64,6 +64,10 @@ class Keys:
         except (InvalidTag, ValueError):
             raise UnreadableError(f"a secret of stack {stack}") from None
 
+    def digest(self, plaintext: bytes) -> str:
+        """What tells two secrets apart and says nothing of either to whoever does not have the key."""
+        return hmac.digest(self._derived("digest"), plaintext, "sha256").hex()
+
     def _derived(self, purpose: str) -> bytes:
         return hmac.digest(self._master, purpose.encode(), "sha256")
 
@@ -98,6 +102,11 @@ def _write_new(path: Path) -> None:
         pass
     finally:
         written.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # else the name may be lost with the power, and all that is sealed with the key
+    finally:
+        os.close(folder)
 
 
 def _lost(path: Path, why: str) -> MlinfraError:

@@ -82,11 +82,14 @@ class StateService:
 
 
 @contextmanager
-def serve_state(project: Project, *, database: str | None = None) -> Iterator[StateService]:
+def serve_state(
+    project: Project, *, database: str | None = None, versions: int = 100, days: int = 90
+) -> Iterator[StateService]:
     """Serve the project's states, on loopback, for as long as the block lasts.
 
     They are in SQLite under `.mlinfra/state/`, or in the Postgres database at the URL `database`; the key that they are
-    encrypted with is in `.mlinfra/state/service.key`. Raises `MlinfraError` when the database cannot be opened.
+    encrypted with is in `.mlinfra/state/service.key`. When an update ends, versions of its stack beyond the newest
+    `versions` go, and what is older than `days`. Raises `MlinfraError` when the database cannot be opened.
     """
     folder = project.folder("state")
     with ExitStack() as stack:
@@ -95,7 +98,7 @@ def serve_state(project: Project, *, database: str | None = None) -> Iterator[St
         token = secrets.token_urlsafe(32)
         login = "mlinfra"
         caller = Caller(login, frozenset({ORGANIZATION}))
-        context = Context(store, NoSecrets())
+        context = Context(store, NoSecrets(), count=versions, seconds=days * 86400.0)
         states = ServiceStates(context)
         front = Front(Protocol(context, Callers({token: caller})))
         stack.callback(front.close)

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.state import api_stacks, deployments, holds, stacks, updates, versions
+from mlinfra.state.compare import Change, compare
 from mlinfra.state.context import Context, Redactor
 from mlinfra.state.deployments import Untyped
 from mlinfra.state.refused import RefusedError
 from mlinfra.state.stacks import Name, StackRow
 from mlinfra.state.store import Transaction
 from mlinfra.state.updates import Asked
-from mlinfra.state.versions import Change, Version
+from mlinfra.state.versions import Version
 
 ORGANIZATION: Final = "organization"
 """What the engine's own backends call theirs, so that a stack's full name is the same wherever its state is."""
@@ -51,10 +52,22 @@ class ServiceStates:
             found = stacks.find(tx, Name(ORGANIZATION, project, stack))
             return {} if found is None else dict(api_stacks.current(tx, found).deployment)
 
+    def tags(self, project: str, stack: str) -> dict[str, str] | None:
+        """What is noted beside a stack's state; None when there is no such stack."""
+        with _told("the state cannot be read"), self.store.transaction() as tx:
+            found = stacks.find(tx, Name(ORGANIZATION, project, stack))
+            return None if found is None else dict(found.tags)
+
+    def tag(self, project: str, stack: str, name: str, value: str) -> None:
+        """Note something beside a stack's state."""
+        with _told("the state cannot be marked"), self.store.transaction() as tx:
+            found = self._need(tx, project, stack)
+            stacks.set_tags(tx, found.id, {**found.tags, name: value})
+
     def settle(self, project: str, stack: str) -> list[Diagnostic]:
         """End what was cut off: an update without an engine gives the stack back, its journal becomes the state.
 
-        To be called after every run of the engine, and before the first. Says what it found, nothing when all was
+        To be called by whoever holds the stack, before the engine runs on it. Says what it found, nothing when all was
         well. Raises `MlinfraError` when another process has the stack.
         """
         with _told("what the last run did cannot be put into the state"), self.store.transaction() as tx:
@@ -74,6 +87,14 @@ class ServiceStates:
             )
         ]
 
+    def give_back(self, project: str, stack: str) -> None:
+        """After a run of the engine: end its update, if the engine could not. What others have is left alone."""
+        with _told("what the last run did cannot be put into the state"), self.store.transaction() as tx:
+            found = stacks.find(tx, Name(ORGANIZATION, project, stack))
+            running = updates.find(tx, found, found.active) if found is not None and found.active else None
+            if running is not None and running.owner.is_me():
+                updates.finish(tx, running, updates.FAILED)
+
     def forget_pending(self, project: str, stack: str) -> None:
         """Take the operations that were cut off out of a stack's state, once it is known what became of them."""
         with _told("the state cannot be repaired"), self.store.transaction() as tx:
@@ -91,7 +112,8 @@ class ServiceStates:
         """Hold a stack for the block: nobody else can run on it, on this machine or another.
 
         Raises `MlinfraError` that says who holds it, since when and from where; with `wait`, waits instead, and tells
-        `waiting` the same once. A holder that is known to have ended counts for nothing.
+        `waiting` the same, once for each holder. A holder that is known to have ended counts for nothing. No engine of
+        this process starts on the stack once it was taken away by `cancel`.
         """
         token = secrets.token_urlsafe(16)
         name = Name(ORGANIZATION, project, stack)
@@ -99,25 +121,36 @@ class ServiceStates:
         ended = threading.Event()
         heart = threading.Thread(target=self._beat, args=(identity, token, ended), name="state-hold", daemon=True)
         heart.start()
+        self._context.hold = (identity, token)
         try:
             yield
         finally:
+            self._context.hold = None
             ended.set()
             heart.join()
             with suppress(RefusedError), self.store.transaction() as tx:
                 holds.give_back(tx, identity, token)
 
-    def cancel(self, project: str, stack: str) -> str | None:
-        """Take the stack from whoever has it: their engine stops at its next step. Who that was, None if nobody."""
+    def holder(self, project: str, stack: str) -> str:
+        """Who has a stack, what for and since when; empty when nobody does, or there is no such stack."""
+        with _told("the state cannot be read"), self.store.transaction() as tx:
+            found = stacks.find(tx, Name(ORGANIZATION, project, stack))
+            return "" if found is None else self._holder(tx, found)
+
+    def cancel(self, project: str, stack: str) -> str:
+        """Take the stack from whoever has it: their engine stops at its next step.
+
+        Says who that was, what for and since when; empty when nobody had it.
+        """
         with _told(f"stack {stack} cannot be cancelled"), self.store.transaction() as tx:
-            found = self._need(tx, project, stack)
-            holder = holds.holder(tx, found.id)
+            found = stacks.find(tx, Name(ORGANIZATION, project, stack))
+            if found is None:
+                return ""
+            holder = self._holder(tx, found)
             holds.drop(tx, found.id)
-            if found.active is None:
-                return None if holder is None else str(holder)
-            running = updates.find(tx, found, found.active)
-            updates.finish(tx, running, updates.CANCELLED)
-            return str(running.owner)
+            if found.active is not None:
+                updates.finish(tx, updates.find(tx, found, found.active), updates.CANCELLED)
+            return holder
 
     def versions(self, project: str, stack: str) -> list[Version]:
         """Every version of a stack that is kept, newest first."""
@@ -130,11 +163,19 @@ class ServiceStates:
             return versions.shown(tx, self._need(tx, project, stack), version).deployment
 
     def diff(self, project: str, stack: str, older: int, newer: int) -> list[Change]:
-        """What differs between two versions, resource by resource."""
+        """What differs between two versions, resource by resource, property by property; secrets redacted."""
         with _told("the versions cannot be compared", "state-version"), self.store.transaction() as tx:
             found = self._need(tx, project, stack)
-            before, after = (versions.shown(tx, found, number).deployment for number in (older, newer))
-        return versions.compare(before, after)
+            before, after = (versions.readable(tx, found, number) for number in (older, newer))
+        return compare(before, after)
+
+    def replace(self, project: str, stack: str, whole: Untyped, message: str) -> int:
+        """Give a stack another state as a version of its own, made where it is not there; the version's number."""
+        name = Name(ORGANIZATION, project, stack)
+        with _told("the state cannot be written"), self.store.transaction() as tx:
+            found = stacks.find(tx, name) or stacks.create(tx, name, {})
+            updates.free(tx, found)
+            return updates.replace(tx, found, whole, Asked("import", dry=False, author="mlinfra", message=message))[1]
 
     def restore(self, project: str, stack: str, version: int) -> int:
         """Make an older version the newest, as a version of its own; its number. The resources are not touched.
@@ -145,12 +186,15 @@ class ServiceStates:
             return versions.restore(tx, self._need(tx, project, stack), version)
 
     def prune(self, project: str, stack: str, *, count: int, seconds: float) -> int:
-        """Drop the versions beyond the newest `count`, or older than `seconds`; how many there were."""
+        """Drop the versions beyond the newest `count`, or older than `seconds`; how many there were.
+
+        Done without being asked for whenever an update ends, by what `serve_state` was told.
+        """
         with _told("the versions cannot be dropped"), self.store.transaction() as tx:
             return deployments.prune(tx, self._need(tx, project, stack).id, count=count, seconds=seconds)
 
     def verify(self) -> list[Diagnostic]:
-        """All that is wrong with the database: its files, and whatever in it does not open."""
+        """All that is wrong with the database: its files, what in it does not open, deployments that are not sound."""
         problems = self.store.database.check()
         if not problems:
             problems = versions.unreadable(self.store)
@@ -159,8 +203,14 @@ class ServiceStates:
     def _need(self, tx: Transaction, project: str, stack: str) -> StackRow:
         return stacks.need(tx, Name(ORGANIZATION, project, stack))
 
+    def _holder(self, tx: Transaction, found: StackRow) -> str:
+        if described := holds.described(tx, found.id):
+            return described
+        running = updates.find(tx, found, found.active) if found.active else None
+        return "" if running is None or running.is_dead(tx.now) else updates.described(running)
+
     def _take(self, name: Name, token: str, verb: str, wait: bool, waiting: Callable[[str], None] | None) -> int:
-        told = False
+        told = ""
         while True:
             try:
                 with self.store.transaction() as tx:
@@ -170,9 +220,9 @@ class ServiceStates:
             except RefusedError as refused:
                 if refused.status != 409 or not wait:
                     raise refused.as_error(f"stack {name.stack} is in use", "locked", _WAIT) from None
-                if waiting and not told:
-                    waiting(refused.message)
-                    told = True
+                if waiting and told != refused.message:
+                    told = refused.message
+                    waiting(told)
             time.sleep(_WAIT_SECONDS)
 
     def _beat(self, identity: int, token: str, ended: threading.Event) -> None:

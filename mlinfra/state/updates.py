@@ -164,12 +164,15 @@ def free(tx: Transaction, stack: StackRow) -> Update | None:
         return None
     found = find(tx, stack, stack.active)
     if not found.is_dead(tx.now):
-        since = datetime.fromtimestamp(found.started, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        raise RefusedError(
-            409, f"Another update is currently in progress: {found.kind} of {found.owner}, since {since}."
-        )
+        raise RefusedError(409, f"Another update is currently in progress: {described(found)}.")
     finish(tx, found, FAILED)
     return found
+
+
+def described(found: Update) -> str:
+    """Who runs an update, what it does and since when."""
+    since = datetime.fromtimestamp(found.started, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{found.kind} of {found.owner}, since {since}"
 
 
 def renew(tx: Transaction, found: Leased, seconds: float) -> float:

@@ -1,7 +1,8 @@
-"""Every state that a stack has been in: listed, shown, compared, restored, verified."""
+"""Every state that a stack has been in: listed, shown, made ready to be compared, restored, verified."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +10,16 @@ from typing import Any
 from sqlalchemy import select
 
 from mlinfra.state import deployments, holds, updates
+from mlinfra.state.compare import with_secrets
 from mlinfra.state.deployments import Untyped
-from mlinfra.state.entries import Json
+from mlinfra.state.entries import Json, ReplayError
+from mlinfra.state.keys import UnreadableError
 from mlinfra.state.refused import RefusedError
+from mlinfra.state.replay import replay
 from mlinfra.state.stacks import StackRow
 from mlinfra.state.store import Store, Transaction
 from mlinfra.state.tables import DEPLOYMENTS, ENTRIES, EVENTS, STACKS, UPDATES
 from mlinfra.state.updates import Asked
-
-_NOT_COMPARED = frozenset({"created", "modified", "sourcePosition", "stackTrace"})
-"""When a resource was touched, and by which line of a program, says nothing of what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +38,6 @@ class Version:
     resources: int
     changes: Mapping[str, int]
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A resource that two versions differ in: `added`, `removed` or `changed`, and if changed, the fields."""
-
-    urn: str
-    what: str
-    fields: tuple[str, ...] = ()
 
 
 def listed(tx: Transaction, stack: StackRow) -> list[Version]:
@@ -80,17 +72,22 @@ def shown(tx: Transaction, stack: StackRow, version: int) -> Untyped:
     return found
 
 
-def compare(before: Json, after: Json) -> list[Change]:
-    """What differs between two deployments, by URN."""
-    olds, news = (_by_urn(item) for item in (before, after))
-    changes = []
-    for key in sorted(olds.keys() | news.keys()):
-        old, new = olds.get(key), news.get(key)
-        if old is None or new is None:
-            changes.append(Change(key[0], "removed" if new is None else "added"))
-        elif fields := _differences(old, new, ""):
-            changes.append(Change(key[0], "changed", tuple(fields)))
-    return changes
+def readable(tx: Transaction, stack: StackRow, version: int) -> Json:
+    """The deployment of a version for a comparison: what its secrets are, as digests that mean nothing elsewhere.
+
+    The service encrypts the same text to another ciphertext each time.
+    """
+    whole = shown(tx, stack, version).deployment
+    if (whole.get("secrets_providers") or {}).get("type") != deployments.SERVICE:
+        return whole
+
+    def known(ciphertext: str) -> str:
+        try:
+            return tx.keys.digest(tx.keys.decrypt(base64.b64decode(ciphertext), stack.id))
+        except (UnreadableError, ValueError):
+            return ciphertext
+
+    return dict(with_secrets(whole, known))
 
 
 def restore(tx: Transaction, stack: StackRow, version: int) -> int:
@@ -111,7 +108,7 @@ def restore(tx: Transaction, stack: StackRow, version: int) -> int:
 
 
 def unreadable(store: Store) -> list[str]:
-    """Every sealed thing that does not open."""
+    """Every sealed thing that does not open, and every deployment that the engine could not load."""
     problems: list[str] = []
     # Which tables hold what, by what each row is sealed for.
     with store.transaction() as tx:
@@ -123,7 +120,8 @@ def unreadable(store: Store) -> list[str]:
             sealed += [(f"changes/{row.id}", row.changes)] if row.changes is not None else []
         whole = select(DEPLOYMENTS.c.stack, DEPLOYMENTS.c.version, DEPLOYMENTS.c.sealed)
         for stack, version, data in tx.connection.execute(whole):
-            _try(tx, f"deployments/{stack}/{version}", data, problems)
+            kept = _try(tx, f"deployments/{stack}/{version}", data, problems)
+            problems += [] if kept is None else unsound(kept["deployment"], f"version {version} of stack {stack}")
         for table, kind in ((ENTRIES, "entries"), (EVENTS, "events")):
             for identity, first, data in tx.connection.execute(select(table.c.update, table.c.first, table.c.sealed)):
                 _try(tx, f"{kind}/{identity}/{first}", data, problems)
@@ -132,24 +130,18 @@ def unreadable(store: Store) -> list[str]:
     return problems
 
 
-def _try(tx: Transaction, place: str, sealed: bytes, problems: list[str]) -> None:
+def unsound(deployment: Json, what: str) -> list[str]:
+    """Why the engine could not load a deployment; nothing when it could."""
     try:
-        tx.unseal(sealed, place)
+        replay(deployment, ())
+    except ReplayError as error:
+        return [f"{what} is not sound: {error}"]
+    return []
+
+
+def _try(tx: Transaction, place: str, sealed: bytes, problems: list[str]) -> Any:
+    try:
+        return tx.unseal(sealed, place)
     except RefusedError as refused:
         problems.append(refused.message)
-
-
-def _by_urn(deployment: Json) -> dict[tuple[str, bool], Json]:
-    """A resource that is being replaced is there twice, the old one marked for deletion."""
-    return {(item["urn"], bool(item.get("delete"))): item for item in deployment.get("resources") or []}
-
-
-def _differences(old: Any, new: Any, path: str) -> list[str]:
-    """The paths at which two values differ, the shortest that tell."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        found = []
-        for key in sorted(old.keys() | new.keys()):
-            if path or key not in _NOT_COMPARED:
-                found += _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
-        return found
-    return [] if old == new else [path]
+        return None

@@ -66,6 +66,25 @@ class JsonView:
         for row in rows:
             self._write(title, name=row.name, well=row.well, detail=row.detail, **row.fields)
 
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002
+        """A line a row; the title, as one word, is its type."""
+        for row in rows:
+            self._write(title, **row)
+
+    def state(
+        self,
+        version: int | None,
+        resources: Sequence[Mapping[str, Any]],  # noqa: ARG002 — the deployment has them
+        deployment: Mapping[str, Any],
+    ) -> None:
+        """A line `state`."""
+        self._write("state", version=version, deployment=dict(deployment))
+
+    def differences(self, steps: Sequence[Step], heading: str) -> None:  # noqa: ARG002 — the heading is for people
+        """A line `difference` each."""
+        for step in steps:
+            self._write("difference", **step.as_json())
+
     def message(self, text: str, **fields: Any) -> None:
         """A line `message`."""
         self._write("message", text=text, **fields)

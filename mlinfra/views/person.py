@@ -16,9 +16,10 @@ from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.graph import Graph, Kind
 from mlinfra.report import Event, Fact, Note, Operation, Printed, Report, State, Step
 from mlinfra.views.progress import Progress
-from mlinfra.views.words import DONE, SIGNS, counted, duration, short_type, value
+from mlinfra.views.words import DONE, SIGNS, cell, counted, duration, short_type, value
 
 _FILE_WIDTH = 400
+_NUMBERS = ("version", "resources")
 
 
 class PersonView:
@@ -53,14 +54,7 @@ class PersonView:
     def plan(self, report: Report) -> None:
         """The changes by component, each update with its properties."""
         self._progress.stop()
-        by_component = sorted(report.steps, key=lambda step: (step.component or "", step.node))
-        for component, steps in groupby(by_component, key=lambda step: step.component or ""):
-            self.out.print(f"[bold]{escape(component)}[/]")
-            for step in steps:
-                sign, color = SIGNS[step.operation]
-                local = step.node.partition("/")[2] or step.node
-                self.out.print(f"  [{color}]{sign}[/] {escape(local)}  [dim]{short_type(step.type)}[/]")
-                self._changes(step)
+        self._by_component(report.steps)
         if report.steps:
             self.out.print()
         if report.verb == "refresh":
@@ -70,10 +64,23 @@ class PersonView:
         else:
             self.out.print(f"Nothing to change in {report.stack}: {counted(report.counts, planned=True)}.")
 
+    def _by_component(self, steps: Sequence[Step]) -> None:
+        by_component = sorted(steps, key=lambda step: (step.component or "", step.node))
+        for component, found in groupby(by_component, key=lambda step: step.component or ""):
+            self.out.print(f"[bold]{escape(component)}[/]")
+            for step in found:
+                sign, color = SIGNS[step.operation]
+                local = step.node.partition("/")[2] or step.node
+                self.out.print(f"  [{color}]{sign}[/] {escape(local)}  [dim]{short_type(step.type)}[/]")
+                self._changes(step)
+
     def _changes(self, step: Step) -> None:
         if step.operation not in (Operation.UPDATE, Operation.REPLACE, Operation.REFRESH):
             return
         for change in step.changes:
+            if change.old is None and change.new is None:  # a secret, of which nothing more is told
+                self.out.print(f"      {escape(change.path)}: {escape(change.kind)}")
+                continue
             forced = "  [magenta]forces replacement[/]" if change.path in step.replaces else ""
             old, new = escape(value(change.old)), escape(value(change.new))
             self.out.print(f"      {escape(change.path)}: [red]{old}[/] → [green]{new}[/]{forced}")
@@ -139,6 +146,36 @@ class PersonView:
             self.out.print(table)
         else:
             self.out.print(f"No {title}.")
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        """A table with the columns' names above it."""
+        self._progress.stop()
+        table = Table(title=None, box=None, show_header=True, header_style="bold", pad_edge=False)
+        for column in columns:
+            table.add_column(column, justify="right" if column in _NUMBERS else "left")
+        for row in rows:
+            table.add_row(*(escape(cell(column, row.get(column))) for column in columns))
+        if rows:
+            self.out.print(table)
+        else:
+            self.out.print(f"No {title}.")
+
+    def state(
+        self,
+        version: int | None,
+        resources: Sequence[Mapping[str, Any]],
+        deployment: Mapping[str, Any],  # noqa: ARG002 — for programs
+    ) -> None:
+        """The resources as a table."""
+        self.table("resources", ("name", "type", "id"), resources)
+        number = f"Version {version}: " if version is not None else ""
+        self.out.print(f"{number}{len(resources)} resources.")
+
+    def differences(self, steps: Sequence[Step], heading: str) -> None:
+        """The resources by component, each with the properties that differ."""
+        self._progress.stop()
+        self.out.print(f"[bold]{escape(heading)}[/]" if steps else escape(f"{heading}: nothing differs."))
+        self._by_component(steps)
 
     def message(self, text: str, **fields: Any) -> None:  # noqa: ARG002 — the fields are for programs
         """The sentence."""

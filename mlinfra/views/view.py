@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.graph import Graph
-from mlinfra.report import Event, Fact, Report
+from mlinfra.report import Event, Fact, Report, Step
 
 
 class View(Protocol):
@@ -33,6 +33,15 @@ class View(Protocol):
 
     def rows(self, title: str, rows: Sequence[Fact]) -> None:
         """A table of facts: tools, stacks, the state of the local target."""
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rows of values: `columns` are those that a person sees, a program sees them all."""
+
+    def state(self, version: int | None, resources: Sequence[Mapping[str, Any]], deployment: Mapping[str, Any]) -> None:
+        """A version of a stack's state: its resources for a person, all of it for a program."""
+
+    def differences(self, steps: Sequence[Step], heading: str) -> None:
+        """What differs between two versions of a state, a step for each resource."""
 
     def message(self, text: str, **fields: Any) -> None:
         """A plain sentence; `fields` say the same to a program."""

@@ -66,6 +66,14 @@ def counted(counts: Mapping[Operation, int], *, planned: bool) -> str:
     return ", ".join(shown) or "no resources"
 
 
+def cell(column: str, item: Any) -> str:
+    """A value in a table: an operation's counts as signs, nothing as nothing."""
+    if column == "changes":
+        known = {str(operation): sign for operation, (sign, _) in SIGNS.items() if sign.strip()}
+        return " ".join(f"{known[name]}{count}" for name, count in (item or {}).items() if name in known and count)
+    return "" if item is None else value(item, width=120)
+
+
 def value(item: Any, width: int = 60) -> str:
     """A value on one line, cut to `width` characters."""
     if item is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
-from mlinfra.engine.run import Verb
+from mlinfra.engine.run import Outcome, Verb
 from mlinfra.report import Report
 from mlinfra.stack import LocalTarget
 from mlinfra.workflow.request import Request
@@ -26,21 +26,40 @@ def destroy(request: Request, confirm: Confirm, *, force: bool = False) -> Repor
         resources = run.landed.session.resources()
         protected = sorted(_name(item) for item in resources if item.get("protect"))
         guarded = bool(protected) or (run.compiled.environment.tier.protected and not request.rehearse)
-        if guarded and resources and not force:
+        names = sorted({*(_name(item) for item in resources), *(_named(urn) for urn in _cut_off(run))})
+        if guarded and names and not force:
             raise MlinfraError(_refusal(request, run, protected))
-        names = sorted(_name(item) for item in resources)
-        if resources and not confirm(request.state_name, names, guarded):
+        if names and not confirm(request.state_name, names, guarded):
             return None
         if protected:
             _unprotect(run)
-        outcome = run.engine(Verb.DESTROY, unprotect=force)
+        outcome = _finish_creates(run) or run.engine(Verb.DESTROY, unprotect=force)
         if outcome.succeeded:
             _clear_local(request, run)
         return run.finish(outcome, "destroy")
 
 
+def _finish_creates(run: Run) -> Outcome | None:
+    """Make what a run was making when it was cut off, so that the state knows of it and it can be destroyed.
+
+    The outcome where that fails, None where all is well. What the blueprint no longer has was told of already.
+    """
+    targets = _cut_off(run)
+    outcome = run.engine(Verb.UP, targets=targets, unprotect=True) if targets else None
+    return None if outcome is None or outcome.succeeded else outcome
+
+
+def _cut_off(run: Run) -> list[str]:
+    """The URNs of what a run was making when it was cut off, as far as the blueprint still has them."""
+    return [urn for urn in run.landed.cut_off.unfinished if _named(urn) in run.compiled.graph.nodes]
+
+
 def _name(resource: Mapping[str, Any]) -> str:
-    return str(resource["urn"]).rpartition("::")[2]
+    return _named(str(resource["urn"]))
+
+
+def _named(urn: str) -> str:
+    return urn.rpartition("::")[2]
 
 
 def _refusal(request: Request, run: Run, protected: list[str]) -> Diagnostic:

@@ -7,23 +7,25 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mlinfra.diagnostics import Diagnostic, Severity
+from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
+from mlinfra.engine.begun import Begun
 from mlinfra.engine.registration import Program
-from mlinfra.engine.repair import repair
+from mlinfra.engine.repair import Repaired, repair, resolved
+from mlinfra.engine.run import Verb
 from mlinfra.engine.session import Session
 from mlinfra.expansion import AWS, KUBERNETES
 from mlinfra.project import Project
 from mlinfra.report import Note
 from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget
-from mlinfra.state.backend import Backend, using_backend
 from mlinfra.tools.install import ensure
 from mlinfra.tools.table import TOOLS
 from mlinfra.wire.protocol import plugin_pb2
 from mlinfra.workflow.compile import Compiled
+from mlinfra.workflow.cut_off import forgotten, left_behind, undecided
 from mlinfra.workflow.request import Request
 
 PACKAGES = {"aws": "pulumi-aws", "kubernetes": "pulumi-kubernetes"}
@@ -38,7 +40,7 @@ class Landed:
     """A stack on its target, ready to run.
 
     `lost` names what of the target was made anew since the last run and has forgotten what the state remembers;
-    `repaired` says what had to be mended after a run that was cut off.
+    `repaired` says what had to be mended after a run that was cut off, `cut_off` what that run has left to do.
     """
 
     session: Session
@@ -47,6 +49,19 @@ class Landed:
     lost: tuple[str, ...] = ()
     identity: Mapping[str, str] = field(default_factory=dict)
     repaired: list[Diagnostic] = field(default_factory=list)
+    cut_off: Repaired = field(default_factory=Repaired)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the state may be wrong about what is there, so that everything is to be read first."""
+        return bool(self.lost or self.cut_off.stale)
+
+    def resolve(self, verb: Verb) -> None:
+        """After a run that succeeded: what had been cut off before is as that run has left it."""
+        if verb is Verb.PREVIEW or self.cut_off == Repaired():
+            return
+        unfinished = self.cut_off.unfinished
+        resolved(self.session, unfinished if verb is Verb.REFRESH else forgotten(self.program.graph, unfinished))
 
     def remember(self) -> None:
         """Note what the target is now, so that the next run sees when it was made anew."""
@@ -54,35 +69,45 @@ class Landed:
             _memory(self.session.project, self.session.stack).write_text(json.dumps(dict(self.identity)))
 
 
+def tools(request: Request, compiled: Compiled) -> Path:
+    """The engine's program. All that is missing is got at once, so that what it takes is told before it begins."""
+    local = isinstance(compiled.stack.file.target, LocalTarget)
+    return ensure(list(TOOLS) if local else ["pulumi"], request.emit)["pulumi"]
+
+
 @contextmanager
-def land(request: Request, compiled: Compiled) -> Iterator[Landed]:
-    """Everything that a run needs, for as long as the block lasts."""
+def land(request: Request, compiled: Compiled, session: Session) -> Iterator[Landed]:
+    """Everything that a run needs beside the state, for as long as the block lasts."""
     with ExitStack() as stack:
         target = compiled.stack.file.target
-        # All that is missing is got at once, so that what it takes is told before it begins.
-        local = isinstance(target, LocalTarget)
-        binary = ensure(list(TOOLS) if local else ["pulumi"], request.emit)["pulumi"]
         versions = {package: importlib.metadata.version(name) for package, name in PACKAGES.items()}
         used = {node.type.partition(":")[0] for node in compiled.graph} & set(PACKAGES)
         attached: dict[str, int] = {}
         inputs: dict[str, Mapping[str, Any]] = {}
         identity: dict[str, str] = {}
-        unfinished: set[str] = set()  # the providers are served before the state can be looked at
+        unfinished: dict[str, Set[str]] = {}  # the providers are served before the state can be looked at
         if isinstance(target, LocalTarget):
-            attached, inputs, identity = _land_locally(request, compiled, target, unfinished, stack)
+            attached, inputs, identity = _land_locally(request, compiled, target, unfinished, session.begun, stack)
         elif isinstance(target, KubeconfigTarget):
-            attached, inputs = _land_on_cluster(request.project, target, stack)
+            attached, inputs = _land_on_cluster(request.project, target, session.begun, stack)
         else:
             inputs = {AWS: {"allowedAccountIds": [target.account]}}
-        state = compiled.stack.file.state
-        backend = stack.enter_context(using_backend(request.project, state.backend, state.secrets_provider))
-        session = _session(request, compiled, binary, attached, backend, cloud=isinstance(target, AwsTarget))
+        session = replace(session, attached=attached, cloud=session.cloud or isinstance(target, AwsTarget))
+        told = session.running.end_left_over()
         session.open()
-        repaired, cut_off = repair(session)
-        unfinished |= cut_off
-        lost = _lost(request, identity) if identity and session.resources() else ()
+        cut_off = repair(session)
+        if problems := undecided(session, cut_off.unfinished, attached):
+            raise MlinfraError(*cut_off.told, *problems)
+        unfinished |= cut_off.unfinished
+        known = session.resources()
+        lost = _lost(request, identity) if identity and known else ()
         packages = [_plugin(package, versions[package]) for package in sorted(used - set(attached))]
-        yield Landed(session, Program(compiled.graph, inputs, versions), packages, lost, identity, repaired)
+        told += [*cut_off.told, *left_behind(compiled.graph, session, cut_off.unfinished)]
+        program = Program(compiled.graph, inputs, versions)
+        landed = Landed(session, program, packages, lost, identity, told, cut_off)
+        if not known:
+            landed.remember()  # there is nothing to lose yet: what this run makes is made here, however it ends
+        yield landed
 
 
 def _plugin(package: str, version: str) -> Any:
@@ -91,16 +116,13 @@ def _plugin(package: str, version: str) -> Any:
     return plugin_pb2.PackageDependency(name=package, kind="resource", version=f"v{version}", server=server)
 
 
-def _session(
-    request: Request, compiled: Compiled, binary: Path, attached: Mapping[str, int], backend: Backend, *, cloud: bool
-) -> Session:
-    name = compiled.stack.blueprint
-    remote = not backend.local
-    return Session(request.project, name, request.state_name, backend, binary, attached, cloud=cloud or remote)
-
-
 def _land_locally(
-    request: Request, compiled: Compiled, target: LocalTarget, unfinished: Set[str], stack: ExitStack
+    request: Request,
+    compiled: Compiled,
+    target: LocalTarget,
+    unfinished: Mapping[str, Set[str]],
+    begun: Begun,
+    stack: ExitStack,
 ) -> tuple[dict[str, int], dict[str, Mapping[str, Any]], dict[str, str]]:
     from mlinfra.local.target import LocalTarget as Local
     from mlinfra.providers.aws.configuration import local_inputs
@@ -111,8 +133,8 @@ def _land_locally(
     attached = {}
     if target.provider == "embedded":
         attached = {
-            "aws": stack.enter_context(serve_aws(unfinished)).port,
-            "kubernetes": stack.enter_context(serve_kubernetes()).port,
+            "aws": stack.enter_context(serve_aws(unfinished, begun)).port,
+            "kubernetes": stack.enter_context(serve_kubernetes(creates=begun)).port,
         }
     inputs: dict[str, Mapping[str, Any]] = {
         AWS: {
@@ -126,7 +148,7 @@ def _land_locally(
 
 
 def _land_on_cluster(
-    project: Project, target: KubeconfigTarget, stack: ExitStack
+    project: Project, target: KubeconfigTarget, begun: Begun, stack: ExitStack
 ) -> tuple[dict[str, int], dict[str, Mapping[str, Any]]]:
     path = Path(target.path).expanduser()
     inputs: dict[str, Any] = {"kubeconfig": str(path if path.is_absolute() else project.root / path)}
@@ -136,7 +158,7 @@ def _land_on_cluster(
     if target.provider == "embedded":
         from mlinfra.providers.kubernetes.provider import serve as serve_kubernetes
 
-        attached = {"kubernetes": stack.enter_context(serve_kubernetes()).port}
+        attached = {"kubernetes": stack.enter_context(serve_kubernetes(creates=begun)).port}
     return attached, {KUBERNETES: inputs}
 
 

@@ -1,4 +1,4 @@
-"""One run at a time for each stack on this machine."""
+"""One run at a time for each stack: wherever its state is in the service, else on this machine."""
 
 from __future__ import annotations
 
@@ -6,49 +6,142 @@ import fcntl
 import getpass
 import json
 import os
+import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import IO, Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import IO
 
-from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
+from mlinfra.engine.session import Session
+from mlinfra.processes import identity
 from mlinfra.project import Project
+from mlinfra.report import Note
+from mlinfra.workflow.request import Request
+
+_PAUSE = 0.5
+_MOMENT, _TRIES = 0.02, 100
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a stack on this machine; `mark` tells their process from a later one of the same number."""
+
+    verb: str
+    user: str
+    host: str
+    process: int
+    mark: str
+    since: float
+
+    def __str__(self) -> str:
+        """As messages name it, in the words of the state service."""
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.since))
+        return f"{self.verb} of {self.user}, process {self.process} on {self.host}, since {since}"
 
 
 @contextmanager
-def stack_lock(project: Project, name: str, verb: str) -> Iterator[None]:
-    """Hold the stack for the block; raises `MlinfraError` that says who holds it, when somebody does.
+def stack_lock(request: Request, session: Session, verb: str) -> Iterator[None]:
+    """Hold the stack for the block.
+
+    Raises `MlinfraError` that says who holds it, since when and from where, when somebody does; where the request says
+    to wait, tells the same as it happens, and waits.
+    """
+
+    def waiting(holder: str) -> None:
+        request.emit(Note(_waits(request.state_name, holder)))
+
+    with ExitStack() as stack:
+        try:
+            if session.backend.states is not None:
+                name = session.project_name, session.stack
+                stack.enter_context(session.backend.states.hold(*name, verb, wait=request.wait, waiting=waiting))
+            else:
+                lock = file_lock(request.project, request.state_name, verb, wait=request.wait, waiting=waiting)
+                stack.enter_context(lock)
+        except MlinfraError as error:
+            remedy = f"Wait for it with --wait, or take the stack from it: {request.command('cancel')}"
+            told = [replace(item, remedy=remedy) if item.code == "locked" else item for item in error.diagnostics]
+            raise MlinfraError(*told, debug=error.debug) from None
+        yield
+
+
+@contextmanager
+def file_lock(
+    project: Project, name: str, verb: str, *, wait: bool = False, waiting: Callable[[str], None] = lambda _: None
+) -> Iterator[None]:
+    """Hold a stack among the processes of this machine; raises `MlinfraError` that says who holds it.
 
     The kernel gives the lock back when its holder dies, however it dies.
     """
     path = project.folder("locks") / f"{name}.lock"
     with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _held(file, name) from None
+        told = ""
+        while not _taken(file):
+            holder = _named(file)
+            if not wait:
+                raise _held(name, holder)
+            if told != holder:
+                told = holder
+                waiting(holder)
+            time.sleep(_PAUSE)
         file.seek(0)
         file.truncate()
-        json.dump({"verb": verb, "user": user_name(), "process": os.getpid(), "since": time.time()}, file)
+        pid = os.getpid()
+        mine = Holder(verb, user_name(), socket.gethostname(), pid, identity(pid) or "", time.time())
+        json.dump(vars(mine), file)
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            file.truncate(0)
 
 
-def _held(file: IO[str], name: str) -> MlinfraError:
-    holder: dict[str, Any] = {}
-    file.seek(0)
-    with suppress(json.JSONDecodeError):  # the holder has the lock, but has not yet written who it is
-        holder = json.load(file)
-    since = time.strftime("%H:%M:%S", time.localtime(holder["since"])) if holder else "just now"
-    who = f"`mlinfra {holder['verb']}` of {holder['user']}, process {holder['process']}" if holder else "another run"
-    return MlinfraError(
-        Diagnostic(
-            f"stack {name} is in use",
-            detail=f"{who} has been at work on it since {since}.",
-            remedy="Wait until it has ended, then run the command again.",
-            code="locked",
-        )
-    )
+def file_holder(project: Project, name: str) -> Holder | None:
+    """Who holds a stack among the processes of this machine, None when nobody does."""
+    path = project.home / "locks" / f"{name}.lock"
+    if not path.exists():
+        return None
+    with path.open("a+", encoding="utf-8") as file:
+        return None if _taken(file) else _read(file)
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(file: IO[str]) -> Holder | None:
+    """The holder of a lock that is taken; None for one that does not say who it is within a moment.
+
+    Between taking the lock and writing who it is, what stands in the file is nothing, or a holder that was killed.
+    """
+    for _ in range(_TRIES):
+        file.seek(0)
+        with suppress(ValueError, TypeError):
+            holder = Holder(**json.load(file))
+            if identity(holder.process) == holder.mark:
+                return holder
+        time.sleep(_MOMENT)
+    return None
+
+
+def _named(file: IO[str]) -> str:
+    return str(_read(file) or "another run, since just now")
+
+
+def _held(name: str, holder: str) -> MlinfraError:
+    detail = f"Another update is currently in progress: {holder}."
+    return MlinfraError(Diagnostic(f"stack {name} is in use", detail=detail, code="locked"))
+
+
+def _waits(name: str, holder: str) -> Diagnostic:
+    summary = f"waiting for stack {name}, which is in use"
+    return Diagnostic(summary, detail=holder, code="waiting", severity=Severity.WARNING)
 
 
 def user_name() -> str:

@@ -7,10 +7,8 @@ from typing import Any
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.engine.redaction import Redactor
-from mlinfra.engine.session import Session
-from mlinfra.stack import Stack
-from mlinfra.state.backend import Backend, using_backend
-from mlinfra.tools.install import ensure
+from mlinfra.engine.session import Session, moved_away
+from mlinfra.workflow.places import using_state
 from mlinfra.workflow.request import Request
 
 
@@ -20,15 +18,13 @@ def outputs(request: Request, *, show_secrets: bool = False) -> dict[str, Any]:
     Raises `MlinfraError` when the stack has never been updated.
     """
     stack = request.stack()
-    with using_backend(request.project, stack.file.state.backend, stack.file.state.secrets_provider) as backend:
-        return _read(request, stack, backend, show_secrets)
+    with using_state(request, stack) as session:
+        return _read(request, session, show_secrets)
 
 
-def _read(request: Request, stack: Stack, backend: Backend, show_secrets: bool) -> dict[str, Any]:
-    binary = ensure(["pulumi"], request.emit)["pulumi"]
-    session = Session(
-        request.project, stack.blueprint, request.state_name, backend, binary, {}, cloud=not backend.local
-    )
+def _read(request: Request, session: Session, show_secrets: bool) -> dict[str, Any]:
+    if place := session.moved_to():
+        raise moved_away(request.state_name, place)
     resources = session.export().get("resources") or []
     root = next((item for item in resources if item["type"] == "pulumi:pulumi:Stack"), None)
     if root is None:
@@ -42,10 +38,9 @@ def _read(request: Request, stack: Stack, backend: Backend, show_secrets: bool) 
         )
     if show_secrets:
         session.open()
-        ended = session.run("stack", "output", "--json", "--show-secrets", "--stack", session.stack)
-        if not ended.succeeded:
-            raise MlinfraError(
-                Diagnostic("the secrets cannot be read", detail=ended.output.strip(), code="outputs-secrets")
-            )
-        return dict(json.loads(ended.output))
+        asked = session.ask("stack", "output", "--json", "--show-secrets", "--stack", session.stack)
+        if asked.returncode:
+            told = asked.stderr.decode(errors="replace").strip()
+            raise MlinfraError(Diagnostic("the secrets cannot be read", detail=told, code="outputs-secrets"))
+        return dict(json.loads(asked.stdout))
     return dict(Redactor().data(root.get("outputs") or {}))

@@ -11,6 +11,6 @@ from mlinfra.workflow.run import opened, refuse_protected
 def preview(request: Request, *, refresh: bool = False) -> Report:
     """The plan of a stack; `refresh` looks at the real resources first. Protected losses are errors already here."""
     with opened(request, "preview") as run:
-        outcome = run.engine(Verb.PREVIEW, refresh=refresh or bool(run.landed.lost))
+        outcome = run.engine(Verb.PREVIEW, refresh=refresh)
         refuse_protected(run, outcome)
         return run.report(outcome)

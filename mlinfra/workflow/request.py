@@ -25,6 +25,13 @@ class Request:
     rehearse: bool = False
     target: str | None = None
     emit: Emit = silent
+    wait: bool = False
+    """Whether to wait for a run that has the stack, rather than to be refused."""
+
+    def command(self, verb: str) -> str:
+        """A command on the same stack, sent to the same place, for messages to name."""
+        flag = " --rehearse" if self.rehearse else f" --target {self.target}" if self.target else ""
+        return f"mlinfra {verb} --stack {self.stack_name}{flag}"
 
     @property
     def state_name(self) -> str:

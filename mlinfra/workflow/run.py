@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,8 +13,9 @@ from mlinfra.functions import UNKNOWN
 from mlinfra.graph import REDACTED, Secret
 from mlinfra.report import Note, Report
 from mlinfra.workflow.compile import Compiled, compile_stack
-from mlinfra.workflow.landing import Landed, land
+from mlinfra.workflow.landing import Landed, land, tools
 from mlinfra.workflow.lock import stack_lock
+from mlinfra.workflow.places import refuse_elsewhere, using_state
 from mlinfra.workflow.record import record
 from mlinfra.workflow.request import Request
 
@@ -28,8 +29,14 @@ class Run:
     landed: Landed
     redactor: Redactor
 
-    def engine(self, verb: Verb, *, refresh: bool = False, unprotect: bool = False) -> Outcome:
-        """Run the engine once; a run that failed is told in the outcome, not raised."""
+    def engine(
+        self, verb: Verb, *, refresh: bool = False, unprotect: bool = False, targets: Collection[str] = ()
+    ) -> Outcome:
+        """Run the engine once; a run that failed is told in the outcome, not raised.
+
+        Where the state may be wrong about what is there, everything is read first, whatever `refresh` says. `targets`
+        are URNs, for a run that is about these alone.
+        """
         program = self.landed.program
         if unprotect:
             program = type(program)(program.graph, program.provider_inputs, program.versions, unprotect=True)
@@ -39,7 +46,8 @@ class Run:
             verb,
             self.request.emit,
             packages=self.landed.packages,
-            refresh=refresh,
+            refresh=refresh or self.landed.stale,
+            targets=targets,
             redactor=self.redactor,
         )
 
@@ -67,6 +75,7 @@ class Run:
         report = self.report(outcome, verb)
         record(self.request, report)
         if outcome.succeeded:
+            self.landed.resolve(outcome.verb)
             self.landed.remember()
         return report
 
@@ -77,10 +86,15 @@ def opened(request: Request, verb: str) -> Iterator[Run]:
     compiled = compile_stack(request.project, request.stack(), request.emit)
     for warning in compiled.warnings:
         request.emit(Note(warning))
-    with stack_lock(request.project, request.state_name, verb), land(request, compiled) as landed:
-        for told in landed.repaired:
-            request.emit(Note(told))
-        yield Run(request, compiled, landed, Redactor())
+    with (
+        using_state(request, compiled.stack, binary=tools(request, compiled)) as session,
+        stack_lock(request, session, verb),
+    ):
+        refuse_elsewhere(request, compiled.stack, session)
+        with land(request, compiled, session) as landed:
+            for told in landed.repaired:
+                request.emit(Note(told))
+            yield Run(request, compiled, landed, Redactor())
 
 
 def refuse_protected(run: Run, plan: Outcome) -> None:

@@ -18,7 +18,6 @@ def up(request: Request, confirm: Confirm | None = None, *, refresh: bool = Fals
     A stack that protects something is planned first in any case, so that a run that would lose it changes nothing.
     """
     with opened(request, "up") as run:
-        refresh = refresh or bool(run.landed.lost)
         if confirm is not None or has_protected(run):
             plan = run.engine(Verb.PREVIEW, refresh=refresh)
             refuse_protected(run, plan)

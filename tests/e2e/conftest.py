@@ -107,15 +107,22 @@ class Lab:
 
     def client(self, stack: str, service: str) -> Any:
         """A boto3 client on what the stack made."""
+        return self.clients(stack, service)[0]
+
+    def clients(self, stack: str, *services: str) -> list[Any]:
+        """A boto3 client for each service, on what the stack made."""
         seen = self.access(stack)
-        return boto3.client(
-            service,
-            endpoint_url=seen["AWS_ENDPOINT_URL"],
-            region_name=seen["AWS_REGION"],
-            aws_access_key_id=seen["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=seen["AWS_SECRET_ACCESS_KEY"],
-            config=Config(proxies={}, retries={"max_attempts": 2}),
-        )
+        return [
+            boto3.client(
+                service,
+                endpoint_url=seen["AWS_ENDPOINT_URL"],
+                region_name=seen["AWS_REGION"],
+                aws_access_key_id=seen["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=seen["AWS_SECRET_ACCESS_KEY"],
+                config=Config(proxies={}, retries={"max_attempts": 2}),
+            )
+            for service in services
+        ]
 
     def kubectl(self, stack: str, *arguments: str) -> Any:
         """What kubectl says, as data."""

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.e2e.conftest import Lab, Ran
 
@@ -31,7 +36,20 @@ def secretive(env: Environment, p: Values) -> Blueprint:
         type="kubernetes:core/v1:Secret",
         inputs={"metadata": {"name": "kept", "namespace": "default"}, "stringData": {"key": Secret("CANARY")}},
     )
-    made = [parameter, kept]
+    # An API token in the settings of a provider instance: inputs of a provider are in the state too.
+    instance = Raw(
+        "instance",
+        type="kubernetes:core/v1:ConfigMap",
+        inputs={"metadata": {"name": "instance", "namespace": "default"}},
+        provider={"kubeconfig": Secret(KUBECONFIG)},
+    )
+    secret = Raw("secret", type="aws:secretsmanager/secret:Secret", inputs={"name": "s", "recoveryWindowInDays": 0})
+    version = Raw(
+        "version",
+        type="aws:secretsmanager/secretVersion:SecretVersion",
+        inputs={"secretId": secret.output("id"), "secretString": Secret("CANARY")},
+    )
+    made = [parameter, kept, instance, secret, version]
     if p.broken == "refused":
         made.append(
             Raw(
@@ -67,9 +85,42 @@ def clean(lab: Lab, *runs: Ran) -> None:
             assert form not in content, path
 
 
-def test_secrets_stay_secret(lab: Lab) -> None:
-    lab.blueprint("secretive", BLUEPRINT)
+@pytest.fixture
+def temporary(lab: Lab, tmp_path: Path) -> Iterator[Path]:
+    """The folder for temporary files, of these runs alone."""
+    lab.environment["TMPDIR"] = str(tmp_path)
+    yield tmp_path
+    del lab.environment["TMPDIR"]
+
+
+def with_token(kubeconfig: Path) -> str:
+    """A kubeconfig with a token in it, of a user that nobody is."""
+    settings = yaml.safe_load(kubeconfig.read_text())
+    settings["users"].append({"name": "nobody", "user": {"token": CANARY}})
+    return json.dumps(settings)
+
+
+def kill_when_something_is_made(lab: Lab, *arguments: str) -> Ran:
+    """Run a command and kill it as soon as it tells of something that it made, whatever else it was at."""
+    process = lab.start(*arguments, "--json")
+    assert process.stdout is not None
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if '"done"' in line and '"create"' in line:
+            process.kill()
+            break
+    rest, err = process.communicate()
+    assert process.returncode == -signal.SIGKILL, printed + err
+    return Ran(process.returncode, printed + rest, err)
+
+
+def test_secrets_stay_secret(lab: Lab, temporary: Path) -> None:
     lab.stack("secretive", blueprint="secretive")
+    lab.blueprint("secretive", BLUEPRINT.replace("KUBECONFIG", '""'))
+    lab.run("local", "up", "--stack", "secretive")
+    kubeconfig = Path(lab.access("secretive")["KUBECONFIG"])
+    lab.blueprint("secretive", BLUEPRINT.replace("KUBECONFIG", repr(with_token(kubeconfig))))
     ran = [
         lab.run("graph", "--stack", "secretive", "--json"),
         lab.run("preview", "--stack", "secretive"),
@@ -94,3 +145,8 @@ def test_secrets_stay_secret(lab: Lab) -> None:
         clean(lab, failed)
     lab.stack("secretive", blueprint="secretive")
     clean(lab, lab.run("destroy", "--stack", "secretive", "--yes", "--debug"))
+
+    clean(lab, kill_when_something_is_made(lab, "up", "--stack", "secretive", "--yes", "--debug"))
+    clean(lab, lab.run("up", "--stack", "secretive", "--yes", "--debug"))
+    for path in temporary.rglob("*"):
+        assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path

@@ -13,8 +13,8 @@ import pytest
 
 from mlinfra.local.cluster import KwokCluster
 from mlinfra.local.kwokctl import COMPONENTS, TOOLS
-from mlinfra.local.processes import identity, kill
 from mlinfra.local.target import LocalAccess, LocalTarget
+from mlinfra.processes import identity, kill
 from mlinfra.project import Project
 from mlinfra.providers.kubernetes.client import Cluster
 from mlinfra.report import Event, Note

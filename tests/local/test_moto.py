@@ -24,7 +24,7 @@ from mlinfra.diagnostics import MlinfraError
 from mlinfra.local import records
 from mlinfra.local.accounts import SECRET_KEY, access_key
 from mlinfra.local.moto import RECORD, TOKEN_HEADER, Moto, Server
-from mlinfra.local.processes import identity, kill
+from mlinfra.processes import identity, kill
 
 ONE, TWO = "111111111111", "222222222222"
 

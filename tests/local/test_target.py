@@ -11,8 +11,8 @@ import pytest
 from botocore.config import Config
 
 from mlinfra.graph import Pool
-from mlinfra.processes import identity
 from mlinfra.local.target import LocalAccess, LocalTarget, stop_all
+from mlinfra.processes import identity
 from mlinfra.project import Project
 from mlinfra.providers.kubernetes.client import Cluster
 from mlinfra.report import Event, Note, State, Task

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -45,7 +46,9 @@ class Instance(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
         return provider_pb2.ReadResponse(id=str(self.number))
 
     def Create(self, request: Any, context: Any) -> Any:
-        raise ERRORS[request.name]
+        if request.name in ERRORS:
+            raise ERRORS[request.name]
+        return provider_pb2.CreateResponse(id="id-2")
 
     def Cancel(self, request: Any, context: Any) -> Any:
         return Empty()
@@ -102,6 +105,40 @@ def test_what_was_made_travels_with_the_failure(address: str) -> None:
     assert status.details[0].Unpack(failed)
     assert (failed.id, list(failed.reasons)) == ("id-1", ["not ready", "nor well"])
     assert (decode(failed.properties), decode(failed.inputs)) == ({"arn": "a"}, {"name": "n"})
+
+
+class Log:
+    """Who is told of creations."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, ...]] = []
+
+    def begin(self, urn: str) -> None:
+        self.lines.append(("begin", urn))
+
+    def end(self, urn: str, resource_id: str) -> None:
+        self.lines.append(("end", urn, resource_id))
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("made", [("end", "u", "id-2")]),
+        ("half", [("end", "u", "id-1")]),
+        ("refused", [("end", "u", "")]),
+        ("uncertain", []),  # nobody knows
+        ("bug", []),
+    ],
+)
+def test_creations_are_told_before_and_after(name: str, end: list[tuple[str, ...]]) -> None:
+    log = Log()
+    with serve(Instance, 4, log) as server:
+        stub = connect(server.address)
+        with suppress(grpc.RpcError):
+            stub.Create(provider_pb2.CreateRequest(name=name, urn="u"))
+        with suppress(grpc.RpcError):
+            stub.Create(provider_pb2.CreateRequest(name=name, urn="v", preview=True))
+    assert log.lines == [("begin", "u"), *end]
 
 
 def test_a_bug_is_told_as_one_with_its_place_and_no_values(address: str) -> None:

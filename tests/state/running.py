@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from mlinfra.wire.protocol import plugin_pb2, provider_pb2
 from mlinfra.wire.values import decode, encode
 
 SECRET = "correct-horse-battery-staple"
+OTHER_SECRET = "tr0ub4dor-and-three"
 PROJECT_NAME = "demo"
 
 
@@ -86,6 +87,9 @@ class FolderProvider:
     def Read(self, request: Any, context: Any) -> Any:
         if not (self.cloud / request.id).exists():
             return provider_pb2.ReadResponse()
+        if not request.properties.fields:  # an import: what is there has another password than the program wants
+            found = encode({"password": Secret(OTHER_SECRET), "number": 0})
+            return provider_pb2.ReadResponse(id=request.id, properties=found, inputs=found)
         return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
 
     def Delete(self, request: Any, context: Any) -> Any:
@@ -97,8 +101,8 @@ class FolderProvider:
         return Empty()
 
 
-def graph(count: int, *, failing: bool = False, value: str = "1") -> Graph:
-    """`count` things in a component, each with a secret; and one that fails if asked for."""
+def graph(count: int, *, failing: bool = False, importing: str = "", value: str = "1") -> Graph:
+    """`count` things in a component, each with a secret; and, if asked for, one that fails, and one to be imported."""
     options = Options(provider="@tests")
     nodes = {
         "@tests": Node("@tests", "pulumi:providers:tests", {"token": Secret(SECRET)}, Kind.PROVIDER),
@@ -112,6 +116,10 @@ def graph(count: int, *, failing: bool = False, value: str = "1") -> Graph:
     if failing:
         inputs = {"fail": True, "password": Secret(SECRET)}
         nodes["data/bad"] = Node("data/bad", "tests:index:Thing", inputs, Kind.RESOURCE, "data", options)
+    if importing:
+        there = replace(options, import_id=importing)
+        inputs = {"number": 0, "password": Secret(SECRET)}
+        nodes["data/there"] = Node("data/there", "tests:index:Thing", inputs, Kind.RESOURCE, "data", there)
     return Graph(PROJECT_NAME, "1.0.0", "dev", nodes, {"password": Ref("data/t0", ("password",))})
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mlinfra.state.states import ServiceStates
 from mlinfra.wire.values import SECRET, SIGNATURE
 from tests.state.conftest import STACK, Client, resource, steps
 
@@ -121,3 +122,28 @@ def test_a_journal_that_makes_no_sense_keeps_the_stack_and_says_why(client: Clie
     client.call("PATCH", f"{path}/journalentries", {"entries": [begun, {**ended, "removeNew": 9}]}, token=token)
     ended_so = client.call("POST", f"{path}/complete", {"status": "succeeded"}, token=token)
     assert (ended_so.status, "journal of update 1" in ended_so.body["message"]) == (400, True)
+
+
+def test_what_was_cancelled_starts_no_other_update(client: Client) -> None:
+    """A run of mlinfra is several of the engine: whoever cancels between two of them has the stack all the same."""
+    states = ServiceStates(client.context)
+    with states.hold("demo", "dev", "up"):
+        path, token = client.started("update", dryRun=True)
+        assert client.call("POST", f"{path}/complete", {"status": "succeeded"}, token=token).status == 200
+        assert states.cancel("demo", "dev").startswith("up of ")
+        made = client.call("POST", f"{STACK}/update", {"options": {}})
+        begun = client.call("POST", f"{STACK}/update/{made.body['updateID']}", {"journalVersion": 1})
+        assert begun.status == 403
+        assert "cancelled" in begun.body["message"]
+    client.started()
+
+
+def test_as_many_versions_are_kept_as_the_service_was_told(client: Client) -> None:
+    client.context.count = 2
+    states = ServiceStates(client.context)
+    for number in range(1, 4):
+        path, token = client.started()
+        sent = client.call("PATCH", f"{path}/journalentries", {"entries": steps(f"r{number}")}, token=token)
+        assert sent.status == 200
+        assert client.call("POST", f"{path}/complete", {"status": "succeeded"}, token=token).status == 200
+    assert [item.number for item in states.versions("demo", "dev")] == [3, 2]

@@ -11,8 +11,8 @@ from mlinfra.project import Project
 from mlinfra.state.backend import PASSPHRASE, PASSPHRASE_FILE, open_backend, using_backend
 
 
-def test_local_is_in_files_with_a_key_of_the_projects_own(tmp_path: Path) -> None:
-    backends = [open_backend(Project(tmp_path), "local", "passphrase") for _ in range(2)]
+def test_files_are_encrypted_with_a_key_of_the_projects_own(tmp_path: Path) -> None:
+    backends = [open_backend(Project(tmp_path), "files", "passphrase") for _ in range(2)]
     assert backends[0] == backends[1]
     assert backends[0].url == f"file://{tmp_path}/.mlinfra/state"
     assert (backends[0].local, backends[0].states) == (True, None)

@@ -118,6 +118,19 @@ def test_a_commit_that_was_cut_off_is_absent(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_file_whose_making_was_cut_off_is_made_whole(tmp_path: Path) -> None:
+    """The power failed after the file was there, before its tables were."""
+    path = tmp_path / "state.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+    assert path.stat().st_size > 0
+    database, new = open_sqlite(path)
+    assert new
+    assert names(database) == []
+    database.close()
+
+
 def test_copies_taken_in_the_midst_of_writing_are_whole_up_to_some_commit(tmp_path: Path) -> None:
     """What a power cut leaves, stood in for by copies: each is what had been committed at some moment."""
     path, stop = tmp_path / "state.db", threading.Event()

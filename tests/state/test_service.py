@@ -22,7 +22,7 @@ from mlinfra.project import Project
 from mlinfra.report import Event, Operation, Printed
 from mlinfra.state.service import serve_state, states_of
 from mlinfra.tools.install import ensure
-from tests.state.running import PROJECT_NAME, SECRET, opened
+from tests.state.running import OTHER_SECRET, PROJECT_NAME, SECRET, opened
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,26 +111,26 @@ def test_a_renamed_stack_has_nothing_to_do(tmp_path: Path) -> None:
         assert (renamed.succeeded, changes(renamed.counts)) == (True, {})
 
 
-@pytest.mark.parametrize("again", ["local", "service"])
+@pytest.mark.parametrize("again", ["files", "service"])
 def test_a_stack_may_change_its_backend_and_back(tmp_path: Path, again: str) -> None:
     """Each backend has a state of its own; what one leaves in the work folder does not stand in the other's way."""
-    for url in ("local", "service", again):
+    for url in ("files", "service", again):
         with opened(tmp_path, url) as stack:
             assert stack.run(Verb.UP).succeeded
             assert stack.pulumi("stack", "output", "password", "--show-secrets", "--stack", "dev").strip() == SECRET
 
 
 def test_the_state_is_what_the_engines_own_backend_keeps(tmp_path: Path) -> None:
-    found: dict[str, list[Any]] = {"local": [], "service": []}
+    found: dict[str, list[Any]] = {"files": [], "service": []}
     for url, states in found.items():
         with opened(tmp_path / url, url) as stack:
             for verb, value in ((Verb.UP, "1"), (Verb.UP, "2"), (Verb.REFRESH, "2")):
                 assert stack.run(verb, value=value).succeeded
                 states.append(comparable(json.loads(stack.pulumi("stack", "export", "--stack", "dev"))))
-    assert found["local"][:2] == found["service"][:2]
+    assert found["files"][:2] == found["service"][:2]
     # After a refresh the engine's journal leaves out that a property depends on nothing: `rebuildDependencies` in
     # pkg/backend/journal.go. The meaning is the same.
-    assert [without_empty(item) for item in found["local"]] == [without_empty(item) for item in found["service"]]
+    assert [without_empty(item) for item in found["files"]] == [without_empty(item) for item in found["service"]]
 
 
 def comparable(whole: Any) -> Any:
@@ -157,7 +157,8 @@ def without_empty(whole: Any) -> Any:
 
 
 def test_no_secret_stands_anywhere_in_the_open(tmp_path: Path) -> None:
-    """In nothing that is written or told, after an update, a failure that prints one, and a kill."""
+    """In nothing that is written or told, after an update, a failure that prints one, an import that does not match
+    what is there, and a kill."""
     with opened(tmp_path) as stack:
         tokens = [stack.backend.environment["PULUMI_ACCESS_TOKEN"]]
         assert stack.run(Verb.UP).succeeded
@@ -166,7 +167,15 @@ def test_no_secret_stands_anywhere_in_the_open(tmp_path: Path) -> None:
         assert not failed.succeeded
         assert any(isinstance(event, Printed) and event.text for event in events)
         assert SECRET not in f"{failed.diagnostics} {failed.steps} {events}"
-        assert written_with(tmp_path, SECRET, *tokens) == []
+        (stack.cloud / "there").touch()
+        mismatched = stack.run(Verb.UP, importing="there", emit=events.append)
+        # The engine of version 3.222.0 imports what is there as it is, then updates it to what the program wants.
+        assert changes(mismatched.counts) == {Operation.IMPORT: 1, Operation.UPDATE: 1}
+        told = f"{mismatched.diagnostics} {mismatched.steps} {events}"
+        assert SECRET not in told
+        assert OTHER_SECRET not in told
+        stack.run(Verb.UP)
+        assert written_with(tmp_path, SECRET, OTHER_SECRET, *tokens) == []
     process = start(tmp_path, "up")
     until(lambda: len(list((tmp_path / "cloud-dev").iterdir())) > 8, process)
     process.kill()
@@ -279,8 +288,8 @@ def test_a_second_update_is_refused_and_a_cancelled_one_stops(tmp_path: Path) ->
         states = service.states
         with pytest.raises(Exception, match="in use"):
             states.settle(PROJECT_NAME, "dev")
-        assert str(process.pid) in (states.cancel(PROJECT_NAME, "dev") or "")
-        assert states.cancel(PROJECT_NAME, "dev") is None
+        assert str(process.pid) in states.cancel(PROJECT_NAME, "dev")
+        assert states.cancel(PROJECT_NAME, "dev") == ""
     out, _ = process.communicate()
     assert json.loads(out)["succeeded"] is False
     with opened(tmp_path) as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from dataclasses import replace
 from typing import Any
@@ -10,13 +11,16 @@ import pytest
 from sqlalchemy import update
 
 from mlinfra.diagnostics import MlinfraError
+from mlinfra.report import PropertyChange
 from mlinfra.state import deployments, holds, stacks, updates
+from mlinfra.state.compare import SECRET_CHANGED
 from mlinfra.state.deployments import Untyped
 from mlinfra.state.owner import this_process
 from mlinfra.state.stacks import Name
 from mlinfra.state.states import ORGANIZATION, ServiceStates
 from mlinfra.state.tables import DEPLOYMENTS
 from mlinfra.state.updates import Asked
+from mlinfra.wire.values import SECRET, SIGNATURE
 from tests.state.conftest import resource, steps
 
 DEV = ("demo", "dev")
@@ -64,8 +68,9 @@ def test_versions_are_listed_shown_compared_and_restored(states: ServiceStates) 
     ]
     assert (listed[0].author, listed[0].host) == (this_process().user, this_process().host)
     assert names(states.show(*DEV, 1)) == ["a", "b"]
-    changes = [(item.urn.rpartition("::")[2], item.what, item.fields) for item in states.diff(*DEV, 1, 2)]
-    assert changes == [("a", "changed", ("inputs.size",)), ("b", "removed", ()), ("c", "added", ())]
+    changes = [(item.urn.rpartition("::")[2], item.what, item.properties) for item in states.diff(*DEV, 1, 2)]
+    size = PropertyChange("inputs.size", "update", 1, 2)
+    assert changes == [("a", "changed", (size,)), ("b", "removed", ()), ("c", "added", ())]
     assert states.diff(*DEV, 2, 2) == []
     assert states.restore(*DEV, 1) == 3
     assert states.diff(*DEV, 1, 3) == []
@@ -113,8 +118,9 @@ def test_a_running_update_elsewhere_is_not_restored_over(
         with pytest.raises(MlinfraError) as raised:
             act()
         assert "build-7" in raised.value.diagnostics[0].detail
-    assert "build-7" in (states.cancel(*DEV) or "")
-    assert states.cancel(*DEV) is None
+    assert "build-7" in states.holder(*DEV)
+    assert "build-7" in states.cancel(*DEV)
+    assert (states.holder(*DEV), states.cancel(*DEV)) == ("", "")
     assert states.restore(*DEV, 1) == 3
 
 
@@ -174,3 +180,37 @@ def test_an_update_that_did_nothing_leaves_no_version(states: ServiceStates) -> 
     assert [item.number for item in states.versions(*DEV)] == [1]
     with states.store.transaction() as tx:
         assert deployments.load_exactly(tx, stacks.need(tx, NAME).id, 2) is None
+
+
+def test_a_deployment_that_is_not_sound_is_told_of(states: ServiceStates) -> None:
+    put(states, resource("a", parent="urn:pulumi:dev::demo::tests:index:Thing::nobody"))
+    put(states, resource("b"))
+    assert states.verify() == []
+    with states.store.transaction() as tx:
+        found = stacks.need(tx, NAME)
+        deployments.save(tx, found.id, 1, Untyped(deployment={"manifest": {}, "resources": [{"urn": 7}]}))
+    (problem,) = states.verify()
+    assert (problem.code, "version 1 of stack" in problem.detail) == ("state-damaged", True)
+
+
+def test_secrets_differ_when_their_texts_do(states: ServiceStates) -> None:
+    """The same text has another ciphertext each time it is encrypted."""
+    with states.store.transaction() as tx:
+        stack = stacks.create(tx, NAME, {})
+        keys = tx.keys
+        texts = [base64.b64encode(keys.encrypt(text, stack.id)).decode() for text in (b"one", b"one", b"two")]
+    for text in texts:
+        secret = {SIGNATURE: SECRET, "ciphertext": text}
+        whole = {"manifest": {}, "secrets_providers": {"type": "service", "state": {}}}
+        states.replace(*DEV, Untyped(deployment={**whole, "resources": [resource("a", inputs={"key": secret})]}), "put")
+    assert states.diff(*DEV, 1, 2) == []
+    (changed,) = states.diff(*DEV, 2, 3)
+    assert changed.properties == (PropertyChange("inputs.key", SECRET_CHANGED),)
+
+
+def test_tags_are_kept_beside_the_state(states: ServiceStates) -> None:
+    assert states.tags(*DEV) is None
+    put(states)
+    states.tag(*DEV, "a", "1")
+    states.tag(*DEV, "b", "2")
+    assert states.tags(*DEV) == {"a": "1", "b": "2"}

@@ -110,6 +110,16 @@ def test_rows_messages_and_outputs(lines: Lines) -> None:
     ]
 
 
+def test_states(lines: Lines, report: Report) -> None:
+    lines.view.table("version", ("version",), [{"version": 2, "who": "alice@build-7"}])
+    lines.view.state(2, [{"name": "a"}], {"resources": [{"urn": "a"}]})
+    lines.view.differences(report.steps[1:2], "From version 1 to 2")
+    row, state, difference = lines.read()
+    assert row == {"type": "version", "version": 2, "who": "alice@build-7"}
+    assert state == {"type": "state", "version": 2, "deployment": {"resources": [{"urn": "a"}]}}
+    assert (difference["type"], difference["node"], difference["operation"]) == ("difference", "data/bucket", "update")
+
+
 def test_programs_are_not_asked(lines: Lines) -> None:
     for ask in (lines.view.confirm, lines.view.ask):
         with pytest.raises(RuntimeError):

@@ -195,3 +195,18 @@ def test_only_yes_is_yes(answer: str | None, agreed: bool, view: PersonView, mon
 
     monkeypatch.setattr("builtins.input", read)
     assert view.confirm("really?") is agreed
+
+
+def test_states(view: PersonView, report: Report, captured: Captured) -> None:
+    row = {"version": 2, "who": "[red]alice", "changes": {"create": 3, "delete": 1, "same": 9}, "message": None}
+    view.table("version", ("version", "who", "changes", "message"), [row])
+    view.table("version", ("version",), [])
+    view.state(2, [{"name": "a", "type": "tests:index:Thing", "id": "x"}], {})
+    secret = PropertyChange("inputs.key", "secret changed")
+    view.differences([replace(report.steps[1], changes=(secret,))], "From version 1 to 2")
+    view.differences([], "From version 2 to 2")
+    told = [" ".join(line.split()) for line in captured.out.splitlines()]
+    assert told[:3] == ["version who changes message", "2 [red]alice +3 -1", "No version."]
+    assert told[3:6] == ["name type id", "a tests:index:Thing x", "Version 2: 1 resources."]
+    assert told[6:9] == ["From version 1 to 2", "data", "~ bucket S3 Bucket"]
+    assert told[9:] == ["inputs.key: secret changed", "From version 2 to 2: nothing differs."]

@@ -18,7 +18,9 @@ import importlib.metadata
 import threading
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -28,17 +30,21 @@ from mlinfra.providers.aws import configuration, registry
 from mlinfra.providers.aws.adopting import adopt
 from mlinfra.providers.aws.errors import AwsError, taken
 from mlinfra.providers.aws.fields import filled, problems
+from mlinfra.providers.aws.identifying import mark, with_mark, without_mark
 from mlinfra.providers.aws.inputs import before, effective, live_inputs, named, properties
 from mlinfra.providers.aws.lookups import LOOKUPS
 from mlinfra.providers.aws.marks import closed, opened
 from mlinfra.providers.aws.planning import diff, differing
 from mlinfra.providers.aws.resource import SECONDS, Aws, Change, Made, Resource
 from mlinfra.providers.aws.session import THREADS, Session
-from mlinfra.providers.base import InitFailedError, check_failures, text
+from mlinfra.providers.base import Creates, InitFailedError, check_failures, text
 from mlinfra.providers.base import serve as serve_instances
 from mlinfra.wire.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc
 from mlinfra.wire.server import Server
 from mlinfra.wire.values import decode, encode
+
+NOTHING: Final[Mapping[str, Set[str]]] = MappingProxyType({})
+"""No unfinished creates."""
 
 
 class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]  # generated code has no types
@@ -47,7 +53,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
     Raises `MlinfraError`; the router in front of it turns that into gRPC failures.
     """
 
-    def __init__(self, unfinished: Set[str] = frozenset()) -> None:
+    def __init__(self, unfinished: Mapping[str, Set[str]] = NOTHING) -> None:
         self._unfinished = unfinished
         self._session: Session | None = None
         self._cancelled = threading.Event()
@@ -138,13 +144,12 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
             return provider_pb2.CreateResponse(properties=encode(closed(outputs, inputs.secrets)))
         aws = self._aws(wanted, request.timeout)
         with _explained(_name(request), inputs.texts):
-            made = adopt(kind, aws, wanted) if request.urn in self._unfinished else None
-            if made is None and kind.upserts and kind.read(aws, kind.identity(wanted), wanted) is not None:
-                raise taken(kind.identity(wanted), kind.token.rpartition(":")[2])
-            made = made or kind.create(aws, wanted)
+            adopted = self._adopted(kind, aws, wanted, request.urn)
+            made = adopted or self._made(kind, aws, wanted, request.urn)
         outputs = closed(self._outputs(kind, inputs.values, wanted, made.outputs), inputs.secrets)
-        with _kept(made.id, outputs), _explained(_name(request), inputs.texts):
-            kind.complete(aws, made, wanted)
+        if adopted is None:
+            with _kept(made.id, outputs), _explained(_name(request), inputs.texts):
+                kind.complete(aws, made, wanted)
         return provider_pb2.CreateResponse(id=made.id, properties=encode(outputs))
 
     def Update(self, request: Any, context: Any) -> Any:
@@ -178,6 +183,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
             live = kind.read(aws, request.id, known.values)
         if live is None:
             return provider_pb2.ReadResponse()
+        live = replace(live, tags=without_mark(live.tags))
         secrets = known.secrets | state.secrets | kind.secrets
         inputs = live_inputs(kind, known.values, live, self._default_tags)
         outputs = properties(kind, inputs, live.outputs, live.tags, aws.region)
@@ -213,6 +219,17 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
         region = inputs.get("region") or self._session.configuration.region
         return Aws(self._session, region, self._cancelled, seconds or SECONDS)
 
+    def _adopted(self, kind: Resource, aws: Aws, wanted: Mapping[str, Any], urn: str) -> Made | None:
+        """What a create that was cut off has made of the resource, complete; None where there is nothing of it."""
+        if urn not in self._unfinished:
+            return None
+        return adopt(kind, aws, wanted, self._unfinished[urn], _mark(kind, aws, urn))
+
+    def _made(self, kind: Resource, aws: Aws, wanted: Mapping[str, Any], urn: str) -> Made:
+        if kind.upserts and kind.read(aws, kind.identity(wanted), wanted) is not None:
+            raise taken(kind.identity(wanted), kind.token.rpartition(":")[2])
+        return kind.create(aws, with_mark(wanted, _mark(kind, aws, urn)) if kind.marked else wanted)
+
     def _outputs(
         self, kind: Resource, inputs: Mapping[str, Any], wanted: Mapping[str, Any], outputs: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -220,17 +237,23 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
         return properties(kind, inputs, outputs, wanted.get("tags"), inputs.get("region", region))
 
 
-def serve(unfinished: Set[str] = frozenset()) -> Server:
+def serve(unfinished: Mapping[str, Set[str]] = NOTHING, creates: Creates | None = None) -> Server:
     """Serve the provider on a free loopback port: one server for any number of provider instances.
 
-    Attach it with `PULUMI_DEBUG_PROVIDERS=aws:PORT`. `unfinished` are the URNs of resources whose creation was cut off;
-    what is there of them is taken over.
+    Attach it with `PULUMI_DEBUG_PROVIDERS=aws:PORT`. `unfinished` has the URNs of resources whose creation was cut off,
+    each with the ids that the state has for it; what else is there of them is taken over. `creates` is told of every
+    creation.
     """
-    return serve_instances(lambda: AwsProvider(unfinished), THREADS)
+    return serve_instances(lambda: AwsProvider(unfinished), THREADS, creates)
 
 
 def _kind(request: Any) -> Resource:
     return registry.find(request.type or request.urn.split("::")[2].rpartition("$")[2])
+
+
+def _mark(kind: Resource, aws: Aws, urn: str) -> str:
+    """What a resource of this URN bears; empty for types that are found by their name."""
+    return mark(aws.account, urn) if kind.marked else ""
 
 
 def _name(request: Any) -> str:

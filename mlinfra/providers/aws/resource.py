@@ -88,6 +88,7 @@ class Resource(ABC):
     - `outputs`: what AWS adds to the inputs; `volatile`: those of them that any update may change.
     - `names`: the inputs that make up its name in AWS. The first is made up where it is not given and not required.
     - `upserts`: AWS's create call overwrites what has the same name, so that `read` has to look first.
+    - `marked`: AWS chooses its id and nothing of it is unique, so it bears a mark to be found by (`identifying`).
     - `longest`: the most characters that a name may have.
     """
 
@@ -98,6 +99,7 @@ class Resource(ABC):
     volatile: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     upserts: bool = False
+    marked: bool = False
     longest: int = 63
 
     @abstractmethod
@@ -131,8 +133,15 @@ class Resource(ABC):
         return str(inputs[self.names[0]])
 
     def locate(self, aws: Aws, inputs: Mapping[str, Any]) -> str | None:
-        """The id that the resource which `inputs` would make has, if it is there; None for types without a name."""
-        return self.identity(inputs) if self.names else None
+        """The id that the resource which `inputs` would make has, if it is there; not asked of types that are marked.
+
+        Every type without `names` says how it is found, here or by `bearing`.
+        """
+        return self.identity(inputs)
+
+    def bearing(self, aws: Aws, mark: str) -> list[str]:
+        """The ids of all that bear the mark and are not being deleted; asked of types that are `marked` alone."""
+        raise NotImplementedError(f"{self.token} is found by its name")
 
     def replacement(self, field: Field, old: Any, new: Any) -> str:
         """Why this change of `field` forces a replacement; empty where it can be made in place."""

@@ -171,9 +171,10 @@ def _previous(request: Any) -> Previous:
     return Previous.of(request.urn, reveal(decode(request.olds)), reveal(decode(request.old_inputs)))
 
 
-def serve(threads: int = THREADS) -> Server:
+def serve(threads: int = THREADS, creates: base.Creates | None = None) -> Server:
     """Serve the provider in this process, on a free loopback port, to engines that are told of it.
 
-    That is `PULUMI_DEBUG_PROVIDERS=kubernetes:PORT`. `threads` bounds the calls answered at a time.
+    That is `PULUMI_DEBUG_PROVIDERS=kubernetes:PORT`. `threads` bounds the calls answered at a time;
+    `creates` is told of every creation.
     """
-    return base.serve(Provider, threads)
+    return base.serve(Provider, threads, creates)

@@ -153,10 +153,14 @@ class RolePolicyAttachment(Resource):
     )
     names = ("role", "policyArn")
 
+    def identity(self, inputs: Mapping[str, Any]) -> str:
+        """Of role and policy."""
+        return f"{inputs['role']}/{inputs['policyArn']}"
+
     def create(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
         """Attach it; that it is attached already is the same to IAM."""
         aws.api("iam").call("attach_role_policy", **to_aws(self.fields, inputs))
-        return Made(f"{inputs['role']}/{inputs['policyArn']}")
+        return Made(self.identity(inputs))
 
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """It is among the role's attached policies, or gone."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
+from mlinfra.providers.aws.identifying import MARK
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
 from mlinfra.providers.aws.session import Api
 from mlinfra.providers.aws.shapes import from_aws, to_aws
@@ -46,6 +47,7 @@ class Key(Resource):
         REGION,
     )  # fmt: skip
     outputs = ("arn", "keyId")
+    marked = True
 
     def create(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
         """One call; what CreateKey does not take is for `complete`."""
@@ -55,6 +57,23 @@ class Key(Resource):
         }
         key = aws.api("kms").call("create_key", **sent)["KeyMetadata"]
         return Made(key["KeyId"], {"arn": key["Arn"], "keyId": key["KeyId"]})
+
+    def bearing(self, aws: Aws, mark: str) -> list[str]:
+        """A call for each key of the account: KMS has no filter, and the tagging service's index lags behind.
+
+        AWS's own keys are skipped: their tags cannot be listed by everybody, and nobody can have marked them.
+        """
+        api, found = aws.api("kms"), []
+        for listed in api.pages("list_keys", "Keys"):
+            key = api.find("describe_key", _GONE, KeyId=listed["KeyId"])
+            if key is None or key["KeyMetadata"]["KeyManager"] != "CUSTOMER":
+                continue
+            if key["KeyMetadata"]["KeyState"] in _DELETED:
+                continue
+            tags = TAGGING.plain(api.pages("list_resource_tags", "Tags", KeyId=listed["KeyId"]))
+            if tags.get(MARK) == mark:
+                found.append(str(listed["KeyId"]))
+        return found
 
     def complete(self, aws: Aws, made: Made, inputs: Mapping[str, Any]) -> None:
         """Wait until it can be used; then rotation, then whether it is enabled: a disabled key takes no settings."""

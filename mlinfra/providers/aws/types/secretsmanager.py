@@ -120,6 +120,24 @@ class SecretVersion(Resource):
     )
     outputs = ("arn", "secretArn", "versionId")
 
+    def locate(self, aws: Aws, inputs: Mapping[str, Any]) -> str | None:
+        """The version at its first stage, if it holds the same value.
+
+        PutSecretValue takes a token that would become the version's id. One that is the same for the same resource
+        would be refused with another value, and do nothing with a value that comes back after another; one that is made
+        of the value would show it to whoever can guess. So the value itself is compared.
+        """
+        stage = next(iter(inputs.get("versionStages") or ()), "AWSCURRENT")
+        gone = _GONE | {"InvalidRequestException"}
+        found = aws.api(self.service).find("get_secret_value", gone, SecretId=inputs["secretId"], VersionStage=stage)
+        if found is None:
+            return None
+        resource_id = f"{inputs['secretId']}|{found['VersionId']}"
+        live = self.read(aws, resource_id, inputs)
+        values = ("secretString", "secretBinary")
+        same = live is not None and all(live.inputs[name] == inputs.get(name) for name in values)
+        return resource_id if same else None
+
     def create(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
         """One call. `secretBinary` is base64, as in pulumi_aws."""
         sent = to_aws(self.fields, inputs)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
 from mlinfra.providers.aws.session import Api
@@ -199,6 +200,25 @@ class TopicSubscription(Resource):
         )["SubscriptionArn"]
         live = self.read(aws, arn, inputs)
         return Made(arn, {} if live is None else live.outputs)
+
+    def locate(self, aws: Aws, inputs: Mapping[str, Any]) -> str | None:
+        """Among the topic's subscriptions: SNS has one for each protocol and endpoint.
+
+        One that waits for consent is listed without its ARN; Subscribe again answers with it (API_Subscribe).
+        """
+        api = aws.api("sns")
+        try:
+            listed = api.pages("list_subscriptions_by_topic", "Subscriptions", TopicArn=inputs["topic"])
+        except AwsError as error:
+            if error.code in _GONE:
+                return None
+            raise
+        same = [
+            str(item["SubscriptionArn"])
+            for item in listed
+            if (item["Protocol"], item["Endpoint"]) == (inputs["protocol"], inputs["endpoint"])
+        ]
+        return same[0] if same and same[0].startswith("arn:") else None
 
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """One call."""

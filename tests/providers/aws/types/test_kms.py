@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from mlinfra.providers.aws.identifying import MARK
+
 KEY, ALIAS = "aws:kms/key:Key", "aws:kms/alias:Alias"
 
 
@@ -22,6 +24,7 @@ def key(world: Any, resource_id: str) -> Any:
     if live["KeyState"] == "PendingDeletion":
         return None
     tags = {tag["TagKey"]: tag["TagValue"] for tag in kms.list_resource_tags(KeyId=resource_id)["Tags"]}
+    assert tags.pop(MARK), "it can be found again"
     rotates = kms.get_key_rotation_status(KeyId=resource_id)["KeyRotationEnabled"]
     written = json.loads(kms.get_key_policy(KeyId=resource_id, PolicyName="default")["Policy"])
     return live["Description"], live["Enabled"], rotates, written["Statement"][0]["Sid"], tags

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mlinfra.local.processes import command_line, identity, kill, started_from
+from mlinfra.processes import command_line, identity, kill, started_from
 
 
 def sleeper(*more: str) -> subprocess.Popen[bytes]:

@@ -1,0 +1,21 @@
+"""What a command loads: no more than it needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("sqlalchemy", "h11", "cryptography", "boto3", "moto", "grpc")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["state", "--help"], ["validate", "--stack", "dev"], ["stacks"]])
+def test_what_needs_no_state_and_no_engine_loads_neither(arguments: list[str]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "mlinfra", *arguments]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines() if line.startswith("import time:")}
+    assert "mlinfra.cli.main" in loaded
+    assert not loaded & set(HEAVY)
