@@ -36,7 +36,7 @@ slow: $(INSTALLED) ## Run the tests that take longer than a minute each.
 	@$(BIN)/python -m pytest -m "slow and not chaos"
 
 chaos: $(INSTALLED) ## Run the state service with the real engine: every command, races, kills. Many minutes.
-	@$(BIN)/python -m pytest -m chaos
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m chaos
 
 conformance: $(INSTALLED) ## Run the golden blueprints through the official plugins, on moto and the local cluster.
 	@$(BIN)/python -m pytest -m conformance

@@ -1,111 +1,163 @@
-"""N buckets on each way to keep a state: what journalling, durability and the database cost.
+"""N buckets on each way to keep a state: what journalling, durability and the database cost, through the command.
 
-    .venv/bin/python bench/state.py 300 1000 [--rounds 3] [--postgres postgresql://user@/name?host=/folder]
+    .venv/bin/python bench/state.py [300 1000 3000 10000] [--limit 900] [--ways files unchecked sqlite postgres]
 
-The real engine on moto through the embedded provider, in this process; the ways take turns in each round, so that what
-drifts, drifts for all. `file, unchecked` is the file backend with checkpoints skipped: nothing is kept until the end.
+Each way has a project of its own for each N: a moto, a local cluster, an empty state. `files` is the engine's file
+backend, `unchecked` the same with checkpoints skipped (nothing is kept until the end of a run), `sqlite` the state
+service as it is by default, `postgres` the service on a server that is started for it, where one is installed. A
+command that takes longer than the limit is ended, its way goes no further, and is not tried with a larger N.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import os
+import signal
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from measure import cores, median, table
+from measure import cores, table
+from postgres import create_database, postgres
+from scale import BLUEPRINT, STACK
 
-from mlinfra.engine.registration import Program
-from mlinfra.engine.run import Verb, run_engine
-from mlinfra.engine.session import Session
-from mlinfra.graph import Graph, Kind, Node, Options
-from mlinfra.local.moto import Moto
-from mlinfra.project import Project
-from mlinfra.providers.aws.configuration import local_inputs
-from mlinfra.providers.aws.provider import serve
-from mlinfra.report import silent
-from mlinfra.state.backend import Backend, open_backend
-from mlinfra.state.service import serve_state
-from mlinfra.tools.install import ensure
-
-STEPS = (("preview", Verb.PREVIEW), ("up", Verb.UP), ("no-op preview", Verb.PREVIEW), ("no-op up", Verb.UP))
-STEPS_ALL = (*STEPS, ("refresh", Verb.REFRESH), ("destroy", Verb.DESTROY))
-UNCHECKED = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
+HERE = Path(__file__).parent
+WAYS = {
+    "files": "files",
+    "unchecked": "files, checkpoints skipped",
+    "sqlite": "service on SQLite",
+    "postgres": "service on Postgres",
+}
+STEPS = {"preview": ["preview"], "up": ["up", "--yes"], "no-op up": ["up", "--yes"], "destroy": ["destroy", "--yes"]}
 
 
-def program(count: int, endpoint: str) -> Program:
-    """`count` buckets."""
-    nodes = {"@aws": Node("@aws", "pulumi:providers:aws", {"region": "us-east-1"}, Kind.PROVIDER)}
-    for number in range(count):
-        name = f"b{number}"
-        inputs = {"bucket": f"mlinfra-bench-{number}"}
-        nodes[name] = Node(name, "aws:s3/bucket:Bucket", inputs, Kind.RESOURCE, None, Options(provider="@aws"))
-    return Program(Graph("bench", "1.0.0", "bench", nodes, {}), {"@aws": local_inputs(endpoint, "us-east-1")})
+@dataclass
+class Measured:
+    """The steps of one way with one N: seconds, None beyond the limit; and the `mlinfra` process's largest size."""
+
+    count: int
+    way: str
+    seconds: dict[str, float | None] = field(default_factory=dict)
+    megabytes: float = 0.0
+
+    @property
+    def ended(self) -> bool:
+        """Whether every step came to its end."""
+        return len(self.seconds) == len(STEPS) and None not in self.seconds.values()
+
+    def shown(self, limit: float) -> list[str]:
+        """A row of the table."""
+        cells = [_shown(self.seconds.get(step, 0.0), limit) for step in STEPS]
+        return [str(self.count), WAYS[self.way], *cells, f"{self.megabytes:.0f}"]
 
 
-@contextmanager
-def backend(way: str, project: Project, postgres: str | None) -> Iterator[Backend]:
-    """One way to keep the state."""
-    if way.startswith("file"):
-        opened = open_backend(project, "local", "passphrase")
-        extra = UNCHECKED if way == "file, unchecked" else {}
-        yield dataclasses.replace(opened, environment={**opened.environment, **extra})
-        return
-    with serve_state(project, database=postgres if way == "service, Postgres" else None) as service:
-        environment = service.environment()
-        yield Backend(service.url, "default", local=True, environment=environment, states=service.states)
-
-
-def measure(way: str, count: int, root: Path, endpoint: str, postgres: str | None) -> dict[str, float]:
-    """Seconds of each step, the engine's start included."""
-    project = Project(root)
-    found: dict[str, float] = {}
-    with serve() as provider, backend(way, project, postgres) as kept:
-        session = Session(project, "bench", f"n{count}", kept, ensure(["pulumi"])["pulumi"], {"aws": provider.port})
-        session.open()
-        made = program(count, endpoint)
-        for name, verb in STEPS_ALL:
-            outcome = run_engine(session, made, verb, silent)
-            if not outcome.succeeded:
-                raise RuntimeError(f"{way}, {count}, {name}: {outcome.diagnostics}\n{outcome.debug[-2000:]}")
-            found[name] = outcome.seconds
+def measure(root: Path, count: int, way: str, limit: float, database: str | None) -> Measured:
+    """Every step, until one does not end in time."""
+    found = Measured(count, way)
+    (root / "blueprints").mkdir(parents=True)
+    (root / "stacks").mkdir()
+    (root / "blueprints" / "many.py").write_text(BLUEPRINT)
+    backend = "service" if way in ("sqlite", "postgres") else "files"
+    stack = STACK.format(params=f"buckets: {count}") + f"state: {{backend: {backend}}}\n"
+    (root / "stacks" / "bench.yaml").write_text(stack)
+    mlinfra = [sys.executable, "-m", "mlinfra"]
+    subprocess.run([*mlinfra, "local", "up", "--stack", "bench"], cwd=root, check=True, capture_output=True)
+    try:
+        for step, arguments in STEPS.items():
+            seconds, kilobytes = run(root, way, [*arguments, "--stack", "bench"], limit, database)
+            found.seconds[step] = seconds
+            found.megabytes = max(found.megabytes, kilobytes / 1024)
+            if seconds is None:
+                break
+    finally:
+        subprocess.run([*mlinfra, "local", "down"], cwd=root, check=True, capture_output=True)
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("counts", nargs="*", type=int, default=[300, 1000])
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--postgres", help="URL of an empty Postgres database")
-    parser.add_argument("--file-most", type=int, default=1000, help="largest N for the file backend: it is quadratic")
-    options = parser.parse_args()
-    ways = ["file", "file, unchecked", "service, SQLite", *(["service, Postgres"] if options.postgres else [])]
-    rows: list[list[str]] = []
-    with tempfile.TemporaryDirectory(prefix="mlinfra-bench-") as folder:
-        moto = Moto(Path(folder))
+def run(root: Path, way: str, arguments: list[str], limit: float, database: str | None) -> tuple[float | None, int]:
+    """One command: its seconds, None when the limit ended it, and the peak of its process in KB."""
+    peak, output = root / "peak", root / "output"
+    variables = {**os.environ, **({"BENCH_DATABASE": database} if database else {})}
+    begun = time.perf_counter()
+    with output.open("wb") as printed:
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "kept_in.py"), way, str(peak), *arguments],
+            cwd=root,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        )
         try:
-            endpoint = moto.ensure().endpoint
-            for count in options.counts:
-                taken = [way for way in ways if way != "file" or count <= options.file_most]
-                found: dict[str, list[dict[str, Any]]] = {way: [] for way in taken}
-                for number in range(options.rounds):
-                    for way in taken:
-                        # Postgres keeps one database, and so one key, through all of it.
-                        postgres = way == "service, Postgres"
-                        root = Path(folder) / ("postgres" if postgres else f"{way}-{count}-{number}".replace(", ", "-"))
-                        found[way].append(measure(way, count, root, endpoint, options.postgres))
-                        print(way, count, found[way][-1], file=sys.stderr, flush=True)
-                for way in taken:
-                    steps = [median([item[name] for item in found[way]]) for name, _ in STEPS_ALL]
-                    rows.append([str(count), way, *steps])
-        finally:
-            moto.stop()
-    print(f"Seconds, medians of {options.rounds}, on {cores()}.\n")
-    print(table(["N", "state", *(name for name, _ in STEPS_ALL)], rows))
+            process.wait(limit)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            return None, _kilobytes(peak)
+    if process.returncode:
+        raise RuntimeError(f"{way}, {' '.join(arguments)}: {output.read_text()[-4000:]}")
+    return time.perf_counter() - begun, _kilobytes(peak)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt as often as it takes: at the third the command kills its engine."""
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _kilobytes(peak: Path) -> int:
+    return int(peak.read_text()) if peak.exists() else 0
+
+
+def growth(measured: list[Measured]) -> list[list[str]]:
+    """How often longer each step takes from one N to the next."""
+    rows = []
+    for way, title in WAYS.items():
+        mine = [item for item in measured if item.way == way]
+        for small, large in pairwise(mine):
+            cells = []
+            for step in STEPS:
+                before, after = small.seconds.get(step), large.seconds.get(step)
+                cells.append(f"{after / before:.1f}" if before and after else "–")
+            memory = f"{large.megabytes / small.megabytes:.1f}" if large.ended and small.megabytes else "–"
+            rows.append([f"{small.count} → {large.count} (×{large.count / small.count:.1f})", title, *cells, memory])
+    return rows
+
+
+def _shown(seconds: float | None, limit: float) -> str:
+    if seconds is None:
+        return f">{limit:.0f}"
+    return f"{seconds:.1f}" if seconds else "–"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("counts", nargs="*", type=int, default=[300, 1000, 3000, 10000])
+    parser.add_argument("--limit", type=float, default=900, help="seconds that a command may take")
+    parser.add_argument("--ways", nargs="*", choices=list(WAYS), default=list(WAYS))
+    options = parser.parse_args()
+    measured: list[Measured] = []
+    with tempfile.TemporaryDirectory(prefix="mlinfra-bench-") as name, postgres() as server:
+        ways = [way for way in options.ways if way != "postgres" or server]
+        for count in sorted(options.counts):
+            for way in list(ways):
+                database = create_database(server, f"n{count}") if server and way == "postgres" else None
+                found = measure(Path(name) / f"{way}-{count}", count, way, options.limit, database)
+                print(" ".join(found.shown(options.limit)), file=sys.stderr, flush=True)
+                measured.append(found)
+                if not found.ended:
+                    ways.remove(way)
+    print(f"Seconds of the whole command, {cores()}, Python {sys.version.split()[0]}.\n")
+    print(table(["N", "state", *STEPS, "peak MB"], [item.shown(options.limit) for item in measured]))
+    print("\nHow often longer, from one N to the next.\n")
+    print(table(["N", "state", *STEPS, "peak MB"], growth(measured)))
 
 
 if __name__ == "__main__":
