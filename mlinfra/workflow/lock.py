@@ -79,10 +79,10 @@ def file_lock(
     with path.open("a+", encoding="utf-8") as file:
         told = ""
         while not _taken(file):
-            holder = _named(file)
             if not wait:
-                raise _held(name, holder)
-            if told != holder:
+                raise _held(name, str(_read(file) or "another run, since just now"))
+            holder = str(_read(file, tries=1) or "")  # who has it may give it back this moment: look again, then
+            if holder and told != holder:
                 told = holder
                 waiting(holder)
             time.sleep(_PAUSE)
@@ -115,23 +115,20 @@ def _taken(file: IO[str]) -> bool:
     return True
 
 
-def _read(file: IO[str]) -> Holder | None:
+def _read(file: IO[str], tries: int = _TRIES) -> Holder | None:
     """The holder of a lock that is taken; None for one that does not say who it is within a moment.
 
     Between taking the lock and writing who it is, what stands in the file is nothing, or a holder that was killed.
     """
-    for _ in range(_TRIES):
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(_MOMENT)
         file.seek(0)
         with suppress(ValueError, TypeError):
             holder = Holder(**json.load(file))
             if identity(holder.process) == holder.mark:
                 return holder
-        time.sleep(_MOMENT)
     return None
-
-
-def _named(file: IO[str]) -> str:
-    return str(_read(file) or "another run, since just now")
 
 
 def _held(name: str, holder: str) -> MlinfraError:

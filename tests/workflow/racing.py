@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -39,8 +38,7 @@ def main() -> None:
                 tell("failed", {"error": repr(error)})
             os._exit(0)
     os.close(begun)
-    if wait != "wait":
-        sys.stdin.readline()  # whoever has the stack keeps it until everybody else was refused
+    sys.stdin.readline()  # whoever has the stack first keeps it until everybody else was refused, or waits
     os.close(ended)
     for _ in range(int(count)):
         os.wait()
@@ -55,10 +53,7 @@ def run(project: Project, place: str, wait: bool, end: int) -> None:
         try:
             with stack_lock(request, session, "up"):
                 tell("taken", {})
-                if wait:
-                    time.sleep(0.05)
-                else:
-                    os.read(end, 1)
+                os.read(end, 1)
                 tell("given back", {})
         except MlinfraError as error:
             tell("refused", error.diagnostics[0].as_json())
