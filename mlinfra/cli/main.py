@@ -16,9 +16,10 @@ app = typer.Typer(
     help="Provision machine-learning infrastructure from typed Python blueprints.",
     epilog="Start with: mlinfra stacks, mlinfra preview --stack dev, mlinfra up --stack dev.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help, in half the time: typer would load rich, and its Markdown, to draw boxes
     pretty_exceptions_enable=False,
     add_completion=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 stack_commands.register(app)
 project_commands.register(app)
