@@ -52,10 +52,8 @@ class Told:
     counts: Counter[Operation] = field(default_factory=Counter)
     messages: list[tuple[str, str, str]] = field(default_factory=list)
     """Severity, node name ("" for none) and text of each diagnostic of the engine."""
-    failed: list[Step] = field(default_factory=list)
     protected: list[Step] = field(default_factory=list)
     """Steps that delete or replace something protected."""
-    complete: bool = False
 
 
 class EventReader:
@@ -78,7 +76,6 @@ class EventReader:
             "resOutputsEvent": self._done,
             "resOpFailedEvent": self._failed,
             "diagnosticEvent": self._message,
-            "cancelEvent": self._closed,
         }
         pipe.unlink(missing_ok=True)
         os.mkfifo(pipe, 0o600)
@@ -151,7 +148,6 @@ class EventReader:
 
     def _failed(self, event: Mapping[str, Any]) -> None:
         if step := self._step(event["metadata"], State.FAILED):
-            self.told.failed.append(step)
             self._emit(step)
 
     def _step(self, metadata: Mapping[str, Any], state: State) -> Step | None:
@@ -211,9 +207,6 @@ class EventReader:
         if text:
             node = (event.get("urn") or "").rpartition("::")[2]
             self.told.messages.append((event.get("severity") or "info", node, text))
-
-    def _closed(self, event: Mapping[str, Any]) -> None:  # noqa: ARG002
-        self.told.complete = True
 
 
 def _at(value: Any, path: str) -> Any:

@@ -105,26 +105,17 @@ def run_engine(
         finally:
             told = reader.close()
             session.give_back()
-    return _outcome(verb, host, told, ended, redactor, program, session, time.monotonic() - begun, emit)
-
-
-def _outcome(
-    verb: Verb,
-    host: LanguageHost,
-    told: Told,
-    ended: Ended,
-    redactor: Redactor,
-    program: Program,
-    session: Session,
-    seconds: float,
-    emit: Emit,
-) -> Outcome:
     output = redactor.text(ended.output)
-    diagnostics = [*host.diagnostics]
-    diagnostics += diagnose(told, output, ended, program.graph, session.stack)
+    diagnostics = (*host.diagnostics, *diagnose(told, output, ended, program.graph, session.stack))
     emit(Printed("pulumi", output))
     for diagnostic in diagnostics:
         emit(Note(diagnostic))
+    return _outcome(verb, host, told, ended, diagnostics, time.monotonic() - begun)
+
+
+def _outcome(
+    verb: Verb, host: LanguageHost, told: Told, ended: Ended, diagnostics: tuple[Diagnostic, ...], seconds: float
+) -> Outcome:
     counts = Counter(told.counts)
     if verb is Verb.DESTROY:  # the program was run for the providers' sake; what it registered is not what was done
         counts = Counter({Operation.DELETE: told.counts[Operation.DELETE]})
@@ -136,6 +127,6 @@ def _outcome(
         counts=counts,
         protected=tuple(told.protected),
         outputs={} if verb is Verb.DESTROY else host.outputs,
-        diagnostics=tuple(diagnostics),
+        diagnostics=diagnostics,
         seconds=seconds,
     )
