@@ -18,7 +18,7 @@ def urn(token: str, name: str = "data/thing") -> str:
     return f"urn:pulumi:prod::demo::mlinfra:component:Raw${token}::{name}"
 
 
-KEY, BUCKET, QUEUE = "aws:kms/key:Key", "aws:s3/bucket:Bucket", "aws:sqs/queue:Queue"
+KEY, BUCKET, TABLE = "aws:kms/key:Key", "aws:s3/bucket:Bucket", "aws:dynamodb/table:Table"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def session(tmp_path: Path) -> Session:
         (KEY, ["aws"], False),
         (KEY, ["kubernetes"], True),
         (BUCKET, [], False),
-        (QUEUE, [], True),  # not a type that we know
+        (TABLE, [], True),  # not a type that we know
         ("kubernetes:core/v1:ConfigMap", [], False),
     ],
 )

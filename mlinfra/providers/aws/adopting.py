@@ -11,6 +11,7 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from mlinfra.providers.aws.errors import AwsError, taken
+from mlinfra.providers.aws.fields import Field
 from mlinfra.providers.aws.identifying import MARK, without_mark
 from mlinfra.providers.aws.inputs import live_inputs
 from mlinfra.providers.aws.planning import differing
@@ -28,7 +29,7 @@ def adopt(kind: Resource, aws: Aws, wanted: Mapping[str, Any], known: Set[str], 
     live = kind.read(aws, resource_id, {}) if resource_id and resource_id not in known else None
     if resource_id is None or live is None:
         return None
-    fields, old = _differing(kind, live, wanted)
+    fields, old = unlike(kind, live, wanted)
     if any(kind.replacement(field, old.get(field.name), wanted.get(field.name)) for field in fields):
         raise taken(resource_id, kind.token.rpartition(":")[2])
     outputs = dict(live.outputs)
@@ -37,7 +38,8 @@ def adopt(kind: Resource, aws: Aws, wanted: Mapping[str, Any], known: Set[str], 
     return Made(resource_id, outputs)
 
 
-def _differing(kind: Resource, live: Live, wanted: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+def unlike(kind: Resource, live: Live, wanted: Mapping[str, Any]) -> tuple[list[Field], dict[str, Any]]:
+    """The fields in which a resource is not as wanted, and the inputs that would make what it is."""
     looked_at = {*live.inputs, "tags"}
     seen = Live(live.inputs, live.outputs, without_mark(live.tags), live.pending)
     old = {name: value for name, value in wanted.items() if name not in looked_at} | live_inputs(kind, {}, seen, {})

@@ -25,10 +25,16 @@ TAKEN: Final = frozenset(
         "BucketAlreadyExists",
         "BucketAlreadyOwnedByYou",
         "EntityAlreadyExists",
+        "FlowLogAlreadyExists",
+        "InvalidGroup.Duplicate",
+        "InvalidPermission.Duplicate",
         "ParameterAlreadyExists",
+        "QueueAlreadyExists",
+        "QueueNameExists",
         "RepositoryAlreadyExistsException",
         "ResourceAlreadyExistsException",
         "ResourceExistsException",
+        "RouteAlreadyExists",
     }
 )
 """Codes that mean that the name is taken."""

@@ -107,7 +107,7 @@ def _value_problems(field: Field, value: Any, path: Path) -> Iterator[tuple[Path
     elif field.choices and value not in field.choices:
         yield path, f"must be one of {', '.join(str(choice) for choice in field.choices)}"
     elif field.bounds and not field.bounds[0] <= value <= field.bounds[1]:
-        yield path, f"must be from {field.bounds[0]:g} to {field.bounds[1]:g}"
+        yield path, f"must be from {field.bounds[0]:.12g} to {field.bounds[1]:.12g}"
     elif field.pattern and not re.fullmatch(field.pattern[0], value):
         yield path, f"must be {field.pattern[1]}"
     elif field.document and not _is_json(value):

@@ -42,7 +42,7 @@ def diff(kind: Resource, old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
     some = provider_pb2.DiffResponse.DIFF_SOME if response.diffs else provider_pb2.DiffResponse.DIFF_NONE
     response.changes = some
     response.replaces.extend(replaces)
-    response.deleteBeforeReplace = bool(replaces) and keeps_name(kind, old, new)
+    response.deleteBeforeReplace = bool(replaces) and (keeps_name(kind, old, new) or keeps_place(kind, old, new))
     return response
 
 
@@ -51,6 +51,14 @@ def keeps_name(kind: Resource, old: Mapping[str, Any], new: Mapping[str, Any]) -
     if not kind.names or set(kind.names) & set(new.get(AUTONAMED) or ()):
         return False
     return all(not holds(new.get(name), Unknown) and old.get(name) == new.get(name) for name in kind.names)
+
+
+def keeps_place(kind: Resource, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a replacement would take what AWS lets one resource alone have (`exclusive`)."""
+    return bool(kind.exclusive) and all(
+        new.get(name) is not None and not holds(new[name], Unknown) and old.get(name) == new[name]
+        for name in kind.exclusive
+    )
 
 
 def _kind(was: Any, becomes: Any, replaced: bool) -> Any:

@@ -122,9 +122,10 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
         kind = _kind(request)
         news = opened(request.news, kind.secrets)
         values = named(kind, news.values, decode(request.olds), _name(request), request.randomSeed)
+        inputs = filled(kind.fields, values)
+        found = list(problems(kind.fields, news.values)) or kind.refusals(inputs)
         return provider_pb2.CheckResponse(
-            inputs=encode(closed(filled(kind.fields, values), news.secrets)),
-            failures=check_failures(problems(kind.fields, news.values), news.secrets),
+            inputs=encode(closed(inputs, news.secrets)), failures=check_failures(found, news.secrets)
         )
 
     def Diff(self, request: Any, context: Any) -> Any:
@@ -147,9 +148,10 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
             adopted = self._adopted(kind, aws, wanted, request.urn)
             made = adopted or self._made(kind, aws, wanted, request.urn)
         outputs = closed(self._outputs(kind, inputs.values, wanted, made.outputs), inputs.secrets)
-        if adopted is None:
+        if adopted is None or kind.resumes:
             with _kept(made.id, outputs), _explained(_name(request), inputs.texts):
-                kind.complete(aws, made, wanted)
+                more = kind.complete(aws, made, wanted) or {}
+            outputs = closed(self._outputs(kind, inputs.values, wanted, {**made.outputs, **more}), inputs.secrets)
         return provider_pb2.CreateResponse(id=made.id, properties=encode(outputs))
 
     def Update(self, request: Any, context: Any) -> Any:
@@ -171,7 +173,8 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
         outputs = closed(self._outputs(kind, news.values, wanted, known), news.secrets)
         if not names:
             with _kept(request.id, outputs), _explained(_name(request), news.texts):
-                kind.complete(aws, Made(request.id, known), wanted)
+                more = kind.complete(aws, Made(request.id, known), wanted) or {}
+            outputs = closed(self._outputs(kind, news.values, wanted, {**known, **more}), news.secrets)
         return provider_pb2.UpdateResponse(properties=encode(outputs))
 
     def Read(self, request: Any, context: Any) -> Any:
@@ -186,7 +189,8 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
         live = replace(live, tags=without_mark(live.tags))
         secrets = known.secrets | state.secrets | kind.secrets
         inputs = live_inputs(kind, known.values, live, self._default_tags)
-        outputs = properties(kind, inputs, live.outputs, live.tags, aws.region)
+        told = {name: state.values[name] for name in kind.outputs if name in state.values}  # by the create call alone
+        outputs = properties(kind, inputs, told | dict(live.outputs), live.tags, aws.region)
         return provider_pb2.ReadResponse(
             id=request.id, inputs=encode(closed(inputs, secrets)), properties=encode(closed(outputs, secrets))
         )

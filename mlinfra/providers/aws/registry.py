@@ -9,20 +9,34 @@ from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.providers.aws.resource import Resource
 from mlinfra.providers.aws.types import (
     cloudwatch,
+    ec2_endpoints,
+    ec2_flow_logs,
+    ec2_gateways,
+    ec2_groups,
+    ec2_routes,
+    ec2_rules,
+    ec2_vpc,
     ecr,
     iam_policies,
     iam_roles,
     kms,
+    kms_grants,
     logs,
     s3,
+    s3_lifecycle,
+    s3_notifications,
+    s3_replication,
     s3_settings,
     secretsmanager,
     sns,
+    sqs,
     ssm,
 )
 
 _MODULES: Final = (
-    cloudwatch, ecr, iam_policies, iam_roles, kms, logs, s3, s3_settings, secretsmanager, sns, ssm,
+    cloudwatch, ec2_endpoints, ec2_flow_logs, ec2_gateways, ec2_groups, ec2_routes, ec2_rules, ec2_vpc, ecr,
+    iam_policies, iam_roles, kms, kms_grants, logs, s3, s3_lifecycle, s3_notifications, s3_replication, s3_settings,
+    secretsmanager, sns, sqs, ssm,
 )  # fmt: skip
 
 RESOURCES: Final[Mapping[str, Resource]] = {kind.token: kind for module in _MODULES for kind in module.RESOURCES}

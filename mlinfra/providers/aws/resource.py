@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as with_default
 from typing import Any
 
+from mlinfra.graph import Path
 from mlinfra.providers.aws.fields import Field
 from mlinfra.providers.aws.session import Api, Session
 from mlinfra.providers.aws.waiting import until
@@ -89,6 +90,9 @@ class Resource(ABC):
     - `names`: the inputs that make up its name in AWS. The first is made up where it is not given and not required.
     - `upserts`: AWS's create call overwrites what has the same name, so that `read` has to look first.
     - `marked`: AWS chooses its id and nothing of it is unique, so it bears a mark to be found by (`identifying`).
+    - `resumes`: `complete` starts where a create was cut off, so that it is called for what is taken over too.
+    - `exclusive`: inputs of which AWS lets one resource alone have the same, though they are not its name: where a
+      replacement keeps them, what it replaces has to go first.
     - `longest`: the most characters that a name may have.
     """
 
@@ -100,17 +104,27 @@ class Resource(ABC):
     names: tuple[str, ...] = ()
     upserts: bool = False
     marked: bool = False
+    resumes: bool = False
+    exclusive: tuple[str, ...] = ()
     longest: int = 63
+
+    def refusals(self, inputs: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        """What AWS refuses of inputs that are right one by one, as (path, reason): what excludes or needs what.
+
+        Defaults are filled in. Unknown values are not judged: they are looked at again when they are known.
+        """
+        yield from ()
 
     @abstractmethod
     def create(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
         """Make it, with as few calls as can be; whatever else it needs is for `complete`."""
 
-    def complete(self, aws: Aws, made: Made, inputs: Mapping[str, Any]) -> None:  # noqa: B027 — most need nothing
-        """Make the settings that the create call does not take.
+    def complete(self, aws: Aws, made: Made, inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Make the settings that the create call does not take; gives outputs that are only there after it.
 
         When this fails the resource is kept in the state, and the next update calls it again: it must bear that.
         """
+        return None
 
     @abstractmethod
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:

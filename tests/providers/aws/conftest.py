@@ -160,6 +160,22 @@ def world(endpoint: str, server: Server) -> World:
     return World(endpoint, server.address)
 
 
+Unfinished = dict[str, set[str]]
+
+
+@pytest.fixture
+def unfinished() -> Unfinished:
+    """The creates that `elsewhere`'s provider takes for cut off: URNs, each with the ids that are known for it."""
+    return {}
+
+
+@pytest.fixture
+def elsewhere(unfinished: Unfinished, endpoint: str) -> Iterator[World]:
+    """An account of its own, with a provider that is told of unfinished creates."""
+    with serve(unfinished) as running:
+        yield World(endpoint, running.address)
+
+
 @pytest.fixture
 def failure() -> Callable[..., tuple[grpc.RpcError, Any]]:
     """Call something that is to fail; gives the error, and the ErrorResourceInitFailed in it if there is one."""
@@ -245,7 +261,9 @@ def lifecycle(world: World) -> Callable[..., None]:
         for other in replaces(words):
             difference = engine.diff(token, current, engine.checked(token, _merged(program, other)), state)
             assert set(difference.replaces) == set(other)
-            assert difference.deleteBeforeReplace == (bool(kind.names) and not set(other) & set(kind.names))
+            assert difference.deleteBeforeReplace == any(
+                bool(kept) and not set(other) & set(kept) for kept in (kind.names, kind.exclusive)
+            )
 
         if drift:
             before = look(world, resource_id)

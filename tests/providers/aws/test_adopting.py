@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import pytest
 
-from mlinfra.providers.aws import serve
 from mlinfra.providers.aws.identifying import MARK, mark
 from mlinfra.providers.aws.registry import RESOURCES
 from mlinfra.providers.aws.resource import Resource
-from tests.providers.aws.conftest import Engine, World, urn
+from tests.providers.aws.conftest import Engine, Unfinished, World, urn
 
 POLICY = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]}
@@ -29,21 +27,6 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("aws:cloudwatch/logGroup:LogGroup", {"name": "cut-off"}),
     ("aws:cloudwatch/dashboard:Dashboard", {"dashboardName": "cut-off", "dashboardBody": '{"widgets":[]}'}),
 ]
-
-
-Unfinished = dict[str, set[str]]
-
-
-@pytest.fixture
-def unfinished() -> Unfinished:
-    return {}
-
-
-@pytest.fixture
-def elsewhere(unfinished: Unfinished, endpoint: str) -> Iterator[World]:
-    """An account of its own, with a provider that is told of unfinished creates."""
-    with serve(unfinished) as server:
-        yield World(endpoint, server.address)
 
 
 @pytest.fixture

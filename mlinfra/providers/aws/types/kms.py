@@ -1,12 +1,13 @@
-"""KMS keys and aliases."""
+"""KMS keys and aliases. Grants are `kms_grants`."""
 
 # ruff: noqa: ARG002 — every type has the frame's methods, whether it needs all of their arguments or not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from mlinfra.graph import Path
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.identifying import MARK
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
@@ -22,6 +23,17 @@ _PENDING: Final = frozenset({"Creating", "Updating"})
 _DELETED: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
 """Key states: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html"""
 
+_USAGES: Final = {
+    "SYMMETRIC_DEFAULT": ("ENCRYPT_DECRYPT",),
+    **dict.fromkeys(("HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512"), ("GENERATE_VERIFY_MAC",)),
+    **dict.fromkeys(("RSA_2048", "RSA_3072", "RSA_4096"), ("ENCRYPT_DECRYPT", "SIGN_VERIFY")),
+    **dict.fromkeys(("ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521"), ("SIGN_VERIFY", "KEY_AGREEMENT")),
+    **dict.fromkeys(("ECC_SECG_P256K1", "ECC_NIST_EDWARDS25519"), ("SIGN_VERIFY",)),
+    **dict.fromkeys(("ML_DSA_44", "ML_DSA_65", "ML_DSA_87"), ("SIGN_VERIFY",)),
+    "SM2": ("ENCRYPT_DECRYPT", "SIGN_VERIFY", "KEY_AGREEMENT"),
+}
+"""What a key of each spec can be for: API_CreateKey, KeyUsage."""
+
 TAGGING: Final = Tagging("KeyId", read="list_resource_tags", pair=("TagKey", "TagValue"))
 
 
@@ -35,19 +47,30 @@ class Key(Resource):
         Field("keyUsage", default="ENCRYPT_DECRYPT", replaces=_KEY_FINAL, choices=(
             "ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT",
         )),
-        Field("customerMasterKeySpec", default="SYMMETRIC_DEFAULT", aws="KeySpec", replaces=_KEY_FINAL),
+        Field("customerMasterKeySpec", default="SYMMETRIC_DEFAULT", aws="KeySpec", replaces=_KEY_FINAL,
+              choices=tuple(_USAGES)),
         Field("multiRegion", bool, default=False, replaces=_KEY_FINAL),
         Field("policy", document=True, computed=True),
         Field("bypassPolicyLockoutSafetyCheck", bool, default=False, apart=True),
         Field("isEnabled", bool, default=True, apart=True),
         Field("enableKeyRotation", bool, default=False, apart=True),
-        Field("rotationPeriodInDays", int, computed=True, apart=True, bounds=(90, 2560)),
+        Field("rotationPeriodInDays", int, computed=True, apart=True, forgotten=True, bounds=(90, 2560)),
         Field("deletionWindowInDays", int, default=30, apart=True, bounds=(7, 30)),
         TAGS,
         REGION,
     )  # fmt: skip
     outputs = ("arn", "keyId")
     marked = True
+
+    def refusals(self, inputs: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        """A usage that the spec is not made for, rotation of what cannot rotate, a period of no rotation."""
+        spec, rotates = inputs["customerMasterKeySpec"], inputs["enableKeyRotation"]
+        if spec in _USAGES and isinstance(inputs["keyUsage"], str) and inputs["keyUsage"] not in _USAGES[spec]:
+            yield ("keyUsage",), f"must be {' or '.join(_USAGES[spec])} for a key of this spec (API_CreateKey)"
+        if rotates is True and spec in _USAGES and spec != "SYMMETRIC_DEFAULT":
+            yield ("enableKeyRotation",), "is for symmetric encryption keys only (API_EnableKeyRotation)"
+        if rotates is False and inputs.get("rotationPeriodInDays") is not None:
+            yield ("rotationPeriodInDays",), "needs enableKeyRotation (API_EnableKeyRotation)"
 
     def create(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
         """One call; what CreateKey does not take is for `complete`."""
@@ -189,7 +212,7 @@ class Alias(Resource):
 
     def equivalent(self, name: str, old: Any, new: Any) -> bool:
         """A key's id and its ARN."""
-        return name == "targetKeyId" and _key_id(old) == _key_id(new)
+        return name == "targetKeyId" and key_id(old) == key_id(new)
 
     @staticmethod
     def _outputs(aws: Aws, name: str) -> dict[str, Any]:
@@ -201,7 +224,8 @@ def _alias_outputs(name: str, key_arn: str) -> dict[str, Any]:
     return {"arn": f"{key_arn.rpartition(':')[0]}:{name}", "targetKeyArn": key_arn}
 
 
-def _key_id(key: Any) -> str:
+def key_id(key: Any) -> str:
+    """The id of a key that is given by id or ARN."""
     return str(key).rpartition("/")[2]
 
 

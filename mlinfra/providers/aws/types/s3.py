@@ -105,7 +105,7 @@ class Bucket(Resource):
         """A bucket that holds objects is deleted only with `forceDestroy`."""
         api = aws.api(self.service)
         if inputs.get("forceDestroy"):
-            _empty(api, resource_id)
+            _empty(api, resource_id, bypass=inputs.get("objectLockEnabled") is True)
         try:
             api.find("delete_bucket", _GONE, Bucket=resource_id)
         except AwsError as error:
@@ -140,15 +140,24 @@ def _names_before(aws: Aws) -> frozenset[str]:
     )
 
 
-def _empty(api: Api, bucket: str) -> None:
-    """Delete every version of every object, and every delete marker."""
+def _empty(api: Api, bucket: str, bypass: bool) -> None:
+    """Delete every version of every object, and every delete marker.
+
+    `bypass` takes what a lock in GOVERNANCE mode keeps too, as the official provider does; one in COMPLIANCE mode
+    nobody can go round (user guide, "Locking objects with Object Lock").
+    """
     while True:
         found = api.find("list_object_versions", _GONE, Bucket=bucket, MaxKeys=BATCH)
         listed = [] if found is None else [*found.get("Versions", ()), *found.get("DeleteMarkers", ())]
         if not listed:
             return
         keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in listed[:BATCH]]
-        answer = api.call("delete_objects", Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        answer = api.call(
+            "delete_objects",
+            Bucket=bucket,
+            Delete={"Objects": keys, "Quiet": True},
+            BypassGovernanceRetention=bypass or None,
+        )
         if errors := answer.get("Errors"):
             raise AwsError(
                 "DeleteObjects",

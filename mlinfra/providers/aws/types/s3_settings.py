@@ -1,17 +1,20 @@
 """The settings of a bucket that are resource types of their own: one row each.
 
-All are alike: the bucket is the id, one call puts the whole setting, one reads it, one takes it away. AWS has each of
-them on every bucket, so putting one overwrites what was there, as with the official provider.
+What is longer has a module of its own: `s3_lifecycle`, `s3_notifications`, `s3_replication`. All are alike: the bucket
+is the id, one call puts the whole setting, one reads it, one takes it away. AWS has each of them on every bucket, so
+putting one overwrites what was there, as with the official provider.
 """
 
 # ruff: noqa: ARG002 — every type has the frame's methods, whether it needs all of their arguments or not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mlinfra.functions import UNKNOWN
+from mlinfra.graph import Path
 from mlinfra.providers.aws.fields import REGION, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
 from mlinfra.providers.aws.shapes import from_aws, given, to_aws
@@ -21,6 +24,7 @@ BUCKET: Final = Field(
 )
 
 Record = Mapping[str, Any]
+Refusals = Iterator[tuple[Path, str]]
 
 
 def _put_shape(fields: tuple[Field, ...]) -> Callable[[Record], dict[str, Any]]:
@@ -37,7 +41,7 @@ class BucketSetting(Resource):
 
     `to_s3` makes the parameters of `put` from the inputs, `from_s3` the inputs from the answer of `get`, None where
     the answer says that there is nothing; by default both go by the fields. `take_parameters` are for settings that
-    are taken away by putting something else.
+    are taken away by putting something else. `refuses` is `refusals` of the row.
     """
 
     token: str
@@ -49,6 +53,7 @@ class BucketSetting(Resource):
     to_s3: Callable[[Record], dict[str, Any]] | None = None
     from_s3: Callable[[Record], dict[str, Any] | None] | None = None
     take_parameters: Record | None = None
+    refuses: Callable[[Record], Refusals] | None = None
 
     service = "s3"
     names = ("bucket",)
@@ -58,9 +63,13 @@ class BucketSetting(Resource):
         """The bucket, the settings, the region."""
         return (BUCKET, *self.settings, REGION)
 
+    def refusals(self, inputs: Record) -> Refusals:
+        """What the row says."""
+        return self.refuses(inputs) if self.refuses else iter(())
+
     def create(self, aws: Aws, inputs: Record) -> Made:
         """Put the setting."""
-        self._put(aws, inputs["bucket"], inputs)
+        self.put_setting(aws, inputs["bucket"], inputs)
         return Made(inputs["bucket"])
 
     def read(self, aws: Aws, resource_id: str, known: Record) -> Live | None:
@@ -71,7 +80,7 @@ class BucketSetting(Resource):
 
     def update(self, aws: Aws, change: Change) -> Record:
         """Put the setting again, whole."""
-        self._put(aws, change.id, change.new)
+        self.put_setting(aws, change.id, change.new)
         return {}
 
     def delete(self, aws: Aws, resource_id: str, inputs: Record) -> None:
@@ -81,8 +90,16 @@ class BucketSetting(Resource):
                 self.take, {self.absent, "NoSuchBucket"}, Bucket=resource_id, **(self.take_parameters or {})
             )
 
-    def _put(self, aws: Aws, bucket: str, inputs: Record) -> None:
+    def put_setting(self, aws: Aws, bucket: str, inputs: Record) -> None:
+        """One call."""
         aws.api("s3").call(self.put, Bucket=bucket, **(self.to_s3 or _put_shape(self.settings))(inputs))
+
+
+def several(record: Any, names: tuple[str, ...]) -> list[str]:
+    """Which of these parts `record` has; empty where it is not known, and without what is not known."""
+    if not isinstance(record, Mapping):
+        return []
+    return [name for name in names if record.get(name) is not None and record[name] is not UNKNOWN]
 
 
 def _within(key: str, fields: tuple[Field, ...]) -> dict[str, Any]:
@@ -104,8 +121,43 @@ _ENCRYPTION_RULE: Final = (
         ),
     ),
     Field("bucketKeyEnabled", bool, default=False),
+    Field("blockedEncryptionTypes", many=True, unordered=True, forgotten=True, choices=("NONE", "SSE-C")),
 )
 _ENCRYPTION: Final = (Field("rules", _ENCRYPTION_RULE, many=True, required=True),)
+
+
+def _encryption_to_s3(inputs: Record) -> dict[str, Any]:
+    sent = to_aws(_ENCRYPTION, inputs)
+    for rule in sent["Rules"]:
+        if "BlockedEncryptionTypes" in rule:
+            rule["BlockedEncryptionTypes"] = {"EncryptionType": rule["BlockedEncryptionTypes"]}
+    return {"ServerSideEncryptionConfiguration": sent}
+
+
+def _encryption_from_s3(answer: Record) -> dict[str, Any]:
+    rules = [
+        {**rule, "BlockedEncryptionTypes": (rule.get("BlockedEncryptionTypes") or {}).get("EncryptionType")}
+        for rule in answer["ServerSideEncryptionConfiguration"]["Rules"]
+    ]
+    return from_aws(_ENCRYPTION, {"Rules": rules})
+
+
+def _encryption_refusals(inputs: Record) -> Refusals:
+    """Sources: API_ServerSideEncryptionByDefault; user guide, "Using DSSE-KMS": no bucket keys with it."""
+    rules = inputs["rules"]
+    if not isinstance(rules, list):
+        return
+    if len(rules) != 1:
+        yield ("rules",), "must be one: a bucket has one default encryption"
+    for index, rule in enumerate(rules):
+        default = rule.get("applyServerSideEncryptionByDefault") if isinstance(rule, Mapping) else None
+        algorithm = default.get("sseAlgorithm") if isinstance(default, Mapping) else None
+        if algorithm == "AES256" and several(default, ("kmsMasterKeyId",)):
+            path = ("rules", index, "applyServerSideEncryptionByDefault", "kmsMasterKeyId")
+            yield path, "needs an sseAlgorithm of aws:kms or aws:kms:dsse"
+        if algorithm == "aws:kms:dsse" and rule.get("bucketKeyEnabled") is True:
+            yield ("rules", index, "bucketKeyEnabled"), "cannot be had with aws:kms:dsse"
+
 
 # ------------------------------------------------------------------------------------------------ public access
 
@@ -116,65 +168,6 @@ _PUBLIC_ACCESS: Final = (
     Field("restrictPublicBuckets", bool, default=False),
     Field("skipDestroy", bool, default=False, apart=True),
 )
-
-# ------------------------------------------------------------------------------------------------ lifecycle
-
-_STORAGE_CLASS: Final = Field(
-    "storageClass",
-    required=True,
-    choices=("GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR"),
-)
-_SIZES: Final = (Field("objectSizeGreaterThan", int, forgotten=True), Field("objectSizeLessThan", int, forgotten=True))
-_FILTER: Final = (
-    Field("prefix"),
-    Field("tag", (Field("key", required=True), Field("value", required=True))),
-    Field("and", (Field("prefix"), Field("tags", dict, pairs=("Key", "Value")), *_SIZES)),
-    *_SIZES,
-)
-_RULE: Final = (
-    Field("id", required=True, aws="ID"),
-    Field("status", required=True, choices=("Enabled", "Disabled")),
-    Field("filter", _FILTER, computed=True),  # without one S3 has that of an empty prefix
-    Field("prefix"),
-    Field("abortIncompleteMultipartUpload", (Field("daysAfterInitiation", int),)),
-    Field("expiration", (Field("date"), Field("days", int), Field("expiredObjectDeleteMarker", bool, default=False))),
-    Field("transitions", (Field("date"), Field("days", int), _STORAGE_CLASS), many=True, unordered=True),
-    Field(
-        "noncurrentVersionExpiration",
-        (Field("noncurrentDays", int, required=True), Field("newerNoncurrentVersions", int, forgotten=True)),
-    ),
-    Field(
-        "noncurrentVersionTransitions",
-        (
-            Field("noncurrentDays", int, required=True),
-            Field("newerNoncurrentVersions", int, forgotten=True),
-            _STORAGE_CLASS,
-        ),
-        many=True,
-        unordered=True,
-    ),
-)
-_LIFECYCLE: Final = (
-    Field("rules", _RULE, many=True, required=True),
-    Field(
-        "transitionDefaultMinimumObjectSize",
-        default="all_storage_classes_128K",
-        choices=("all_storage_classes_128K", "varies_by_storage_class"),
-        forgotten=True,
-    ),
-)
-
-
-def _lifecycle_to_s3(inputs: Record) -> dict[str, Any]:
-    sent = to_aws(_LIFECYCLE, inputs)
-    for rule in sent["Rules"]:
-        if "Prefix" not in rule:
-            rule.setdefault("Filter", {"Prefix": ""})  # PutBucketLifecycleConfiguration wants one of the two
-    return {
-        "LifecycleConfiguration": {"Rules": sent["Rules"]},
-        "TransitionDefaultMinimumObjectSize": sent.get("TransitionDefaultMinimumObjectSize"),
-    }
-
 
 # ------------------------------------------------------------------------------------------------ logging
 
@@ -190,8 +183,74 @@ _LOGGING: Final = (
             ),
             Field("simplePrefix", ()),
         ),
+        forgotten=True,
+    ),
+    Field(
+        "targetGrants",
+        (
+            Field(
+                "grantee",
+                (
+                    Field("type", required=True, choices=("CanonicalUser", "AmazonCustomerByEmail", "Group")),
+                    Field("id", aws="ID", default=""),
+                    Field("emailAddress", default=""),
+                    Field("uri", aws="URI", default=""),
+                ),
+                required=True,
+            ),
+            Field("permission", required=True, choices=("FULL_CONTROL", "READ", "WRITE")),
+        ),
+        many=True,
+        unordered=True,
     ),
 )
+_GRANTEES: Final = {"CanonicalUser": "id", "AmazonCustomerByEmail": "emailAddress", "Group": "uri"}
+
+
+def _logging_refusals(inputs: Record) -> Refusals:
+    """Sources: API_TargetObjectKeyFormat, API_Grantee."""
+    if len(several(inputs.get("targetObjectKeyFormat"), ("partitionedPrefix", "simplePrefix"))) > 1:
+        yield ("targetObjectKeyFormat",), "must be one of partitionedPrefix and simplePrefix"
+    grants = inputs.get("targetGrants")
+    for index, grant in enumerate(grants if isinstance(grants, list) else ()):
+        grantee = grant.get("grantee") if isinstance(grant, Mapping) else None
+        if (
+            isinstance(grantee, Mapping)
+            and grantee["type"] in _GRANTEES
+            and grantee.get(_GRANTEES[grantee["type"]]) in (None, "")
+        ):
+            yield ("targetGrants", index, "grantee"), f"needs {_GRANTEES[grantee['type']]} for its type"
+
+
+# ------------------------------------------------------------------------------------------------ CORS
+
+_WILDCARD: Final = (r"[^*]*\*?[^*]*", "a text with one * at most")
+_CORS: Final = (
+    Field(
+        "corsRules",
+        (
+            Field("id", aws="ID", pattern=(r".{1,255}", "1 to 255 characters")),
+            Field("allowedMethods", many=True, required=True, unordered=True, choices=(
+                "GET", "PUT", "HEAD", "POST", "DELETE",
+            )),
+            Field("allowedOrigins", many=True, required=True, unordered=True, pattern=_WILDCARD),
+            Field("allowedHeaders", many=True, unordered=True, pattern=_WILDCARD),
+            Field("exposeHeaders", many=True, unordered=True),
+            Field("maxAgeSeconds", int),
+        ),
+        many=True,
+        required=True,
+        aws="CORSRules",
+    ),
+)  # fmt: skip
+"""The order of the rules counts: S3 takes the first that fits (user guide, "Using cross-origin resource sharing")."""
+
+
+def _cors_refusals(inputs: Record) -> Refusals:
+    """Source: API_PutBucketCors: up to 100 rules."""
+    if isinstance(inputs["corsRules"], list) and not 1 <= len(inputs["corsRules"]) <= 100:
+        yield ("corsRules",), "must be 1 to 100 rules"
+
 
 # ------------------------------------------------------------------------------------------------ the rows
 
@@ -226,7 +285,9 @@ RESOURCES: Final = (
         get="get_bucket_encryption",
         take="delete_bucket_encryption",
         absent="ServerSideEncryptionConfigurationNotFoundError",
-        **_within("ServerSideEncryptionConfiguration", _ENCRYPTION),
+        to_s3=_encryption_to_s3,
+        from_s3=_encryption_from_s3,
+        refuses=_encryption_refusals,
     ),
     BucketSetting(
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
@@ -236,16 +297,6 @@ RESOURCES: Final = (
         take="delete_public_access_block",
         absent="NoSuchPublicAccessBlockConfiguration",
         **_within("PublicAccessBlockConfiguration", _PUBLIC_ACCESS),
-    ),
-    BucketSetting(
-        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
-        _LIFECYCLE,
-        put="put_bucket_lifecycle_configuration",
-        get="get_bucket_lifecycle_configuration",
-        take="delete_bucket_lifecycle",
-        absent="NoSuchLifecycleConfiguration",
-        to_s3=_lifecycle_to_s3,
-        from_s3=lambda answer: from_aws(_LIFECYCLE, answer),
     ),
     BucketSetting(
         "aws:s3/bucketPolicy:BucketPolicy",
@@ -274,5 +325,16 @@ RESOURCES: Final = (
         take_parameters={"BucketLoggingStatus": {}},
         to_s3=lambda inputs: {"BucketLoggingStatus": {"LoggingEnabled": to_aws(_LOGGING, inputs)}},
         from_s3=lambda answer: from_aws(_LOGGING, answer["LoggingEnabled"]) if answer.get("LoggingEnabled") else None,
+        refuses=_logging_refusals,
+    ),
+    BucketSetting(
+        "aws:s3/bucketCorsConfiguration:BucketCorsConfiguration",
+        _CORS,
+        put="put_bucket_cors",
+        get="get_bucket_cors",
+        take="delete_bucket_cors",
+        absent="NoSuchCORSConfiguration",
+        to_s3=lambda inputs: {"CORSConfiguration": to_aws(_CORS, inputs)},
+        refuses=_cors_refusals,
     ),
 )

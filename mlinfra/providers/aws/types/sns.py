@@ -8,11 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mlinfra.providers.aws.attributes import from_attributes, to_attributes
 from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
 from mlinfra.providers.aws.session import Api
-from mlinfra.providers.aws.shapes import from_aws, to_aws
 from mlinfra.providers.aws.tags import Tagging
 from mlinfra.providers.base import autoname
 
@@ -22,28 +22,6 @@ _SUBSCRIPTION_FINAL: Final = f"{_API}/API_SetSubscriptionAttributes.html: who is
 _GONE: Final = frozenset({"NotFound", "NotFoundException"})
 
 TAGGING: Final = Tagging("ResourceArn")
-
-
-def to_attributes(fields: tuple[Field, ...], values: Mapping[str, Any]) -> dict[str, str]:
-    """Settings as SNS attributes: every value a text."""
-    return {name: _attribute(value) for name, value in to_aws(fields, values).items()}
-
-
-def from_attributes(fields: tuple[Field, ...], attributes: Mapping[str, str]) -> dict[str, Any]:
-    """SNS attributes as settings; an empty text is none."""
-    found = from_aws(fields, attributes)
-    kinds = {field.name: field.kind for field in fields}
-    return {name: _value(kinds[name], text) if text else None for name, text in found.items()}
-
-
-def _attribute(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _value(kind: Any, text: str) -> Any:
-    if kind is bool:
-        return text == "true"
-    return int(text) if kind is int else text
 
 
 _PROTOCOLS: Final = {

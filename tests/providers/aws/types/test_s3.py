@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -110,6 +111,23 @@ def test_a_bucket_with_objects_is_kept_unless_told_otherwise(world: Any, failure
     state = world.engine.update(BUCKET, resource_id, careful, forced, state)
     world.engine.delete(BUCKET, resource_id, forced, state)
     assert tags(world, resource_id) is None
+
+
+@pytest.mark.parametrize("mode", ["GOVERNANCE", "COMPLIANCE"])
+def test_only_what_is_locked_for_governance_goes_with_its_bucket(world: Any, failure: Any, mode: str) -> None:
+    s3 = world.boto("s3")
+    program = {"bucket": f"kept-{world.account}", "objectLockEnabled": True, "forceDestroy": True}
+    inputs = world.engine.checked(BUCKET, program)
+    resource_id, state = world.engine.create(BUCKET, inputs)
+    until = datetime.now(UTC) + timedelta(days=1)
+    s3.put_object(Bucket=resource_id, Key="model", Body=b"1", ObjectLockMode=mode, ObjectLockRetainUntilDate=until)
+    if mode == "GOVERNANCE":
+        world.engine.delete(BUCKET, resource_id, inputs, state)
+        assert tags(world, resource_id) is None
+    else:
+        error, _ = failure(world.engine.delete, BUCKET, resource_id, inputs, state)
+        assert f"1 objects of {resource_id} could not be deleted" in error.details()
+        assert s3.list_object_versions(Bucket=resource_id)["Versions"]
 
 
 def test_more_objects_than_one_call_deletes(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,29 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-
-def bucket(world: Any) -> dict[str, str]:
-    world.boto("s3").create_bucket(Bucket=f"set-{world.account}")
-    world.boto("s3").create_bucket(Bucket=f"logs-{world.account}")
-    world.boto("s3").put_bucket_acl(Bucket=f"logs-{world.account}", ACL="log-delivery-write")
-    return {"bucket": f"set-{world.account}", "logs": f"logs-{world.account}"}
-
-
-def ask(operation: str, key: str) -> Any:
-    """What boto3 finds under `key` of the answer; None where S3 says that there is nothing."""
-
-    def look(world: Any, resource_id: str) -> Any:
-        try:
-            return getattr(world.boto("s3"), operation)(Bucket=resource_id).get(key)
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if not ("NoSuch" in code or "NotFound" in code):
-                raise
-            return None
-
-    return look
+from mlinfra.functions import UNKNOWN
+from tests.providers.aws.types.buckets import adopts, ask, bucket, put, refused
+from tests.providers.aws.types.unknowns import judged
 
 
 def statement(action: str, words: dict[str, Any]) -> dict[str, Any]:
@@ -45,34 +26,7 @@ def policy(world: Any, resource_id: str) -> Any:
     return None if found is None else json.loads(found)
 
 
-def put(operation: str, **parameters: Any) -> Any:
-    return lambda world, resource_id: getattr(world.boto("s3"), operation)(Bucket=resource_id, **parameters)
-
-
-RULE = {
-    "id": "old",
-    "status": "Enabled",
-    "filter": {"and": {"prefix": "runs/", "tags": {"keep": "no", "kind": "log"}}},
-    "expiration": {"days": 30},
-    "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
-    "noncurrentVersionExpiration": {"noncurrentDays": 3},
-    "transitions": [{"days": 5, "storageClass": "GLACIER"}, {"days": 90, "storageClass": "DEEP_ARCHIVE"}],
-}
-RULE_AT_AWS = {
-    "ID": "old",
-    "Status": "Enabled",
-    "Filter": {
-        "And": {
-            "Prefix": "runs/",
-            "Tags": [{"Key": "keep", "Value": "no"}, {"Key": "kind", "Value": "log"}],
-        }
-    },
-    "Expiration": {"Days": 30},
-    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
-    "NoncurrentVersionExpiration": {"NoncurrentDays": 3},
-    "Transitions": [{"Days": 5, "StorageClass": "GLACIER"}, {"Days": 90, "StorageClass": "DEEP_ARCHIVE"}],
-}
-EVERYTHING = {"id": "all", "status": "Enabled", "expiration": {"days": 1}}
+ANYBODY = {"allowedMethods": ["GET"], "allowedOrigins": ["*"]}
 
 CASES: dict[str, dict[str, Any]] = {
     "versioning": {
@@ -141,23 +95,6 @@ CASES: dict[str, dict[str, Any]] = {
         ),
         "drifted": {"blockPublicPolicy": False, "restrictPublicBuckets": False},
     },
-    "lifecycle": {
-        "token": "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
-        "inputs": lambda words: {"bucket": words["bucket"], "rules": [RULE]},
-        "look": ask("get_bucket_lifecycle_configuration", "Rules"),
-        "made": lambda words: [RULE_AT_AWS],
-        "change": lambda words: {"rules": [EVERYTHING]},
-        "changed": lambda words: [
-            {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
-        ],
-        "drift": put(
-            "put_bucket_lifecycle_configuration",
-            LifecycleConfiguration={
-                "Rules": [{"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 9}}]
-            },
-        ),
-        "drifted": {"rules": [{"id": "all", "status": "Enabled", "expiration": {"days": 9}}]},
-    },
     "policy": {
         "token": "aws:s3/bucketPolicy:BucketPolicy",
         "inputs": lambda words: {
@@ -201,12 +138,54 @@ CASES: dict[str, dict[str, Any]] = {
         )(world, resource_id),
         "drifted": {"targetPrefix": "c/"},
     },
+    "CORS": {
+        "token": "aws:s3/bucketCorsConfiguration:BucketCorsConfiguration",
+        "inputs": lambda words: {
+            "bucket": words["bucket"],
+            "corsRules": [
+                {
+                    "id": "page",
+                    "allowedMethods": ["GET", "HEAD"],
+                    "allowedOrigins": ["https://*.example.com"],
+                    "allowedHeaders": ["*"],
+                    "exposeHeaders": ["ETag"],
+                    "maxAgeSeconds": 600,
+                }
+            ],
+        },
+        "look": ask("get_bucket_cors", "CORSRules"),
+        "made": lambda words: [
+            {
+                "ID": "page",
+                "AllowedMethods": ["GET", "HEAD"],
+                "AllowedOrigins": ["https://*.example.com"],
+                "AllowedHeaders": ["*"],
+                "ExposeHeaders": ["ETag"],
+                "MaxAgeSeconds": 600,
+            }
+        ],
+        "change": lambda words: {"corsRules": [ANYBODY, {"allowedMethods": ["PUT"], "allowedOrigins": ["https://a"]}]},
+        "changed": lambda words: [
+            {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]},
+            {"AllowedMethods": ["PUT"], "AllowedOrigins": ["https://a"]},
+        ],
+        "drift": put(
+            "put_bucket_cors",
+            CORSConfiguration={"CORSRules": [{"AllowedMethods": ["DELETE"], "AllowedOrigins": ["*"]}]},
+        ),
+        "drifted": {"corsRules": [{"allowedMethods": ["DELETE"], "allowedOrigins": ["*"]}]},
+    },
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_lifecycle(lifecycle: Any, name: str) -> None:
     lifecycle(prepare=bucket, replaces=lambda words: [{"bucket": words["logs"]}], **CASES[name])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_adoption(elsewhere: Any, unfinished: Any, name: str) -> None:
+    adopts(elsewhere, unfinished, CASES[name])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -219,33 +198,141 @@ def test_the_setting_of_a_bucket_that_is_gone_is_gone(world: Any, name: str) -> 
     world.engine.delete(case["token"], resource_id, inputs, state)
 
 
-def test_parts_of_a_lifecycle_that_moto_does_not_report_are_no_drift(world: Any) -> None:
-    token, words = CASES["lifecycle"]["token"], bucket(world)
-    rule = {
-        **RULE,
-        "filter": {"and": {"prefix": "runs/", "objectSizeGreaterThan": 1024}},
-        "noncurrentVersionExpiration": {"noncurrentDays": 3, "newerNoncurrentVersions": 2},
-    }
-    inputs = world.engine.checked(token, {"bucket": words["bucket"], "rules": [rule]})
-    resource_id, state = world.engine.create(token, inputs)
-    assert world.engine.read(token, resource_id, inputs, state) == (inputs, state)
-    other = {**rule, "filter": {"and": {"prefix": "runs/", "objectSizeGreaterThan": 2048}}}
-    changed = world.engine.checked(token, {"bucket": words["bucket"], "rules": [other]})
-    assert "rules[0].filter.and.objectSizeGreaterThan" in world.engine.diff(token, inputs, changed, state).detailedDiff
-
-
-@pytest.mark.parametrize("given", [{}, {"filter": {"prefix": ""}}, {"filter": {"prefix": "runs/"}}])
-def test_a_rule_for_all_objects_is_no_drift_however_it_is_written(world: Any, given: dict[str, Any]) -> None:
-    token, words = CASES["lifecycle"]["token"], bucket(world)
-    rule = {"id": "all", "status": "Enabled", "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7}, **given}
-    inputs = world.engine.checked(token, {"bucket": words["bucket"], "rules": [rule]})
-    resource_id, state = world.engine.create(token, inputs)
-    assert world.engine.read(token, resource_id, inputs, state) == (inputs, state)
-
-
 def test_a_block_of_public_access_can_outlive_its_resource(world: Any) -> None:
     case, words = CASES["public access"], bucket(world)
     inputs = world.engine.checked(case["token"], {**case["inputs"](words), "skipDestroy": True})
     resource_id, state = world.engine.create(case["token"], inputs)
     world.engine.delete(case["token"], resource_id, inputs, state)
     assert case["look"](world, resource_id)["BlockPublicAcls"] is True
+
+
+def test_the_order_of_cors_rules_counts_and_that_of_their_parts_does_not(world: Any) -> None:
+    token, words = CASES["CORS"]["token"], bucket(world)
+    first, second = {**ANYBODY, "allowedMethods": ["GET", "PUT"]}, ANYBODY
+    inputs = world.engine.checked(token, {"bucket": words["bucket"], "corsRules": [first, second]})
+    _, state = world.engine.create(token, inputs)
+    turned = {**inputs, "corsRules": [second, first]}
+    assert world.engine.diff(token, inputs, turned, state).diffs == ["corsRules"]
+    same = {**inputs, "corsRules": [{**first, "allowedMethods": ["PUT", "GET"]}, second]}
+    assert not world.engine.diff(token, inputs, same, state).diffs
+
+
+@pytest.mark.parametrize("algorithm", ["aws:kms", "aws:kms:dsse"])
+def test_blocked_kinds_of_encryption_are_no_drift_though_moto_does_not_tell(world: Any, algorithm: str) -> None:
+    token, words = CASES["encryption"]["token"], bucket(world)
+    key = world.boto("kms").create_key()["KeyMetadata"]["Arn"]
+    rule = {
+        "applyServerSideEncryptionByDefault": {"sseAlgorithm": algorithm, "kmsMasterKeyId": key},
+        "bucketKeyEnabled": algorithm == "aws:kms",
+        "blockedEncryptionTypes": ["SSE-C"],
+    }
+    inputs = world.engine.checked(token, {"bucket": words["bucket"], "rules": [rule]})
+    resource_id, state = world.engine.create(token, inputs)
+    assert CASES["encryption"]["look"](world, resource_id) == {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm, "KMSMasterKeyID": key},
+        "BucketKeyEnabled": algorithm == "aws:kms",
+    }
+    assert world.engine.read(token, resource_id, inputs, state) == (inputs, state)
+    freed = {**inputs, "rules": [{**rule, "blockedEncryptionTypes": ["NONE"]}]}
+    assert world.engine.diff(token, inputs, freed, state).diffs == ["rules"]
+
+
+def test_who_may_read_logs_and_how_they_are_named(world: Any) -> None:
+    token, words = CASES["logging"]["token"], bucket(world)
+    group = {"type": "Group", "uri": "http://acs.amazonaws.com/groups/s3/LogDelivery"}
+    program = {
+        "bucket": words["bucket"],
+        "targetBucket": words["logs"],
+        "targetPrefix": "a/",
+        "targetGrants": [{"grantee": group, "permission": "READ"}],
+        "targetObjectKeyFormat": {"partitionedPrefix": {"partitionDateSource": "EventTime"}},
+    }
+    inputs = world.engine.checked(token, program)
+    resource_id, state = world.engine.create(token, inputs)
+    (grant,) = ask("get_bucket_logging", "LoggingEnabled")(world, resource_id)["TargetGrants"]
+    assert (grant["Grantee"]["URI"], grant["Permission"]) == (group["uri"], "READ")
+    assert world.engine.read(token, resource_id, inputs, state) == (inputs, state)
+    simple = {**inputs, "targetObjectKeyFormat": {"simplePrefix": {}}}
+    assert world.engine.diff(token, inputs, simple, state).diffs == ["targetObjectKeyFormat"]
+
+
+KMS = {"sseAlgorithm": "aws:kms"}
+REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
+    "two encryptions": (
+        "encryption",
+        {"rules": [{"applyServerSideEncryptionByDefault": KMS}] * 2},
+        "rules",
+        "must be one: a bucket has one default encryption",
+    ),
+    "a key for AES256": (
+        "encryption",
+        {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256", "kmsMasterKeyId": "k"}}]},
+        "rules[0].applyServerSideEncryptionByDefault.kmsMasterKeyId",
+        "needs an sseAlgorithm of aws:kms",
+    ),
+    "bucket keys twice over": (
+        "encryption",
+        {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms:dsse"}, "bucketKeyEnabled": True}]},
+        "rules[0].bucketKeyEnabled",
+        "cannot be had with aws:kms:dsse",
+    ),
+    "no CORS rule": ("CORS", {"corsRules": []}, "corsRules", "must be 1 to 100 rules"),
+    "CORS method": (
+        "CORS",
+        {"corsRules": [{**ANYBODY, "allowedMethods": ["PATCH"]}]},
+        "corsRules[0].allowedMethods[0]",
+        "must be one of GET, PUT, HEAD, POST, DELETE",
+    ),
+    "CORS origin": (
+        "CORS",
+        {"corsRules": [{**ANYBODY, "allowedOrigins": ["https://*.*"]}]},
+        "corsRules[0].allowedOrigins[0]",
+        "must be a text with one * at most",
+    ),
+    "two forms of keys": (
+        "logging",
+        {
+            "targetBucket": "logs",
+            "targetPrefix": "",
+            "targetObjectKeyFormat": {
+                "simplePrefix": {},
+                "partitionedPrefix": {"partitionDateSource": "EventTime"},
+            },
+        },
+        "targetObjectKeyFormat",
+        "must be one of partitionedPrefix and simplePrefix",
+    ),
+    "grantee": (
+        "logging",
+        {
+            "targetBucket": "logs",
+            "targetPrefix": "",
+            "targetGrants": [{"grantee": {"type": "Group", "id": "x"}, "permission": "READ"}],
+        },
+        "targetGrants[0].grantee",
+        "needs uri for its type",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_s3_refuses(world: Any, case: str) -> None:
+    name, inputs, path, reason = REFUSED[case]
+    ((place, text),) = refused(world, CASES[name]["token"], {"bucket": "data", **inputs})
+    assert place == path
+    assert reason in text
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_whatever_is_not_known_yet_it_can_be_judged(world: Any, case: str) -> None:
+    assert judged(world, CASES[REFUSED[case][0]]["token"], {"bucket": "data", **REFUSED[case][1]})
+
+
+def test_what_is_not_known_yet_is_not_refused(world: Any) -> None:
+    unknown: dict[str, dict[str, Any]] = {
+        "encryption": {"rules": [{"applyServerSideEncryptionByDefault": UNKNOWN, "bucketKeyEnabled": True}]},
+        "CORS": {"corsRules": UNKNOWN},
+        "logging": {"targetBucket": UNKNOWN, "targetPrefix": "", "targetGrants": [UNKNOWN]},
+    }
+    for name, inputs in unknown.items():
+        assert refused(world, CASES[name]["token"], {"bucket": UNKNOWN, **inputs}) == []
