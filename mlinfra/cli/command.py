@@ -72,9 +72,11 @@ def may_ask(as_json: bool) -> bool:
     return not as_json and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def refuse_to_guess(verb: str, stack: str, first: str) -> MlinfraError:
-    """What is said where nobody can be asked and `--yes` was not given; `first` is the command to look with."""
-    return MlinfraError(
+def need_yes(yes: bool, as_json: bool, verb: str, stack: str, first: str) -> None:
+    """Raise `MlinfraError` where nobody can be asked and `--yes` was not given; `first` is the command to look with."""
+    if yes or may_ask(as_json):
+        return
+    raise MlinfraError(
         Diagnostic(
             f"{verb} of {stack} wants a yes, and there is no terminal to ask at",
             remedy=f"Look first with `mlinfra {first} --stack {stack}`, then add --yes.",

@@ -17,13 +17,14 @@ from mlinfra.cli.command import (
     YesOption,
     command,
     may_ask,
-    refuse_to_guess,
+    need_yes,
     request_for,
 )
 
 if TYPE_CHECKING:
     from mlinfra.report import Report
     from mlinfra.views.view import View
+    from mlinfra.workflow.request import Request
 
 
 def register(app: typer.Typer) -> None:
@@ -97,19 +98,18 @@ def up(
     with command(json, debug) as view:
         from mlinfra.workflow.up import up as work
 
-        if not yes and not may_ask(json):
-            raise refuse_to_guess("up", stack, "preview")
+        need_yes(yes, json, "up", stack, "preview")
 
         def confirm(plan: Report) -> bool:
             view.plan(plan)
             return view.confirm(f"Make these changes to {plan.stack}?")
 
-        report = work(request_for(view, stack, rehearse, target, wait), None if yes else confirm, refresh=refresh)
+        request = request_for(view, stack, rehearse, target, wait)
+        report = work(request, None if yes else confirm, refresh=refresh)
         if report is None:
             view.message("Nothing was changed.", changed=False)
             raise typer.Exit(1)
-        flag = " --rehearse" if rehearse else f" --target {target}" if target else ""
-        _end(view, report, _after_up(stack, flag, report) if report.changes else [])
+        _end(view, report, _after_up(request, report) if report.changes else [])
 
 
 def refresh(
@@ -154,8 +154,7 @@ def destroy(
     with command(json, debug) as view:
         from mlinfra.workflow.destroy import destroy as work
 
-        if not yes and not may_ask(json):
-            raise refuse_to_guess("destroy", stack, "graph")
+        need_yes(yes, json, "destroy", stack, "graph")
 
         def agree(name: str, resources: list[str], guarded: bool) -> bool:
             if guarded:
@@ -190,8 +189,7 @@ def cancel(
     with command(json, debug) as view:
         from mlinfra.workflow.cancel import cancel as work
 
-        if not yes and not may_ask(json):
-            raise refuse_to_guess("cancel", stack, "state list")
+        need_yes(yes, json, "cancel", stack, "state list")
         request = request_for(view, stack, rehearse, target)
         name = request.state_name
 
@@ -249,12 +247,10 @@ def _end(view: View, report: Report, advice: list[str] | None = None) -> None:
         raise typer.Exit(1)
 
 
-def _after_up(stack: str, flag: str, report: Report) -> list[str]:
-    advice = [f"mlinfra outputs --stack {stack}{flag}   shows the outputs again"]
+def _after_up(request: Request, report: Report) -> list[str]:
+    advice = [f"{request.command('outputs')}   shows the outputs again"]
     if report.target == "local":
-        advice.append(
-            f'eval "$(mlinfra local env --stack {stack}{flag})"   lets aws, boto3 and kubectl see what was made'
-        )
-    advice.append(f"mlinfra preview --stack {stack}{flag}   shows what your next change to the blueprint would do")
-    advice.append(f"mlinfra destroy --stack {stack}{flag}   takes it all away")
+        advice.append(f'eval "$({request.command("local env")})"   lets aws, boto3 and kubectl see what was made')
+    advice.append(f"{request.command('preview')}   shows what your next change to the blueprint would do")
+    advice.append(f"{request.command('destroy')}   takes it all away")
     return advice

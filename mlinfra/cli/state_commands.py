@@ -15,8 +15,7 @@ from mlinfra.cli.command import (
     WaitOption,
     YesOption,
     command,
-    may_ask,
-    refuse_to_guess,
+    need_yes,
     request_for,
 )
 
@@ -114,8 +113,7 @@ def restore(
     with command(json, debug) as view:
         from mlinfra.workflow.restore import restore as work
 
-        if not yes and not may_ask(json):
-            raise refuse_to_guess("state restore", stack, "state list")
+        need_yes(yes, json, "state restore", stack, "state list")
 
         def confirm(steps: list[Step]) -> bool:
             if yes:
@@ -184,8 +182,7 @@ def move(
     with command(json, debug) as view:
         from mlinfra.workflow.move import move as work
 
-        if not yes and not may_ask(json):
-            raise refuse_to_guess("state move", stack, "state list")
+        need_yes(yes, json, "state move", stack, "state list")
         request = request_for(view, stack, rehearse, target, wait)
         line = work(
             request,
