@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import Timing, cores, median, table, timed
+from measure import Timing, cores, loop, median, table, timed
 
 ROOT = Path(__file__).parents[1]
 BUDGETS = {
@@ -34,6 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     stack = ("--stack", "dev")
     found: dict[str, list[Timing]] = {name: [] for name in BUDGETS}
+    loops: list[float] = []
     with tempfile.TemporaryDirectory(prefix="mlinfra-bench-") as name:
         folder = Path(name)
         for part in ("blueprints", "stacks"):
@@ -45,6 +46,7 @@ def main() -> None:
             shutil.rmtree(folder / ".mlinfra")
         mlinfra(folder, "up", *stack, "--yes")
         for _ in range(options.runs):
+            loops.append(loop())
             found["--help"].append(mlinfra(folder, "--help"))
             found["validate"].append(mlinfra(folder, "validate", *stack))
             found["preview"].append(mlinfra(folder, "preview", *stack))
@@ -61,7 +63,8 @@ def main() -> None:
         ]
         for name, timings in found.items()
     ]
-    print(f"{cores()}, Python {sys.version.split()[0]}, {options.runs} runs\n")
+    print(f"{cores()}, Python {sys.version.split()[0]}, {options.runs} runs;")
+    print(f"two million additions took {min(loops):.2f}–{max(loops):.2f} s\n")
     print(table(["command", "median s", "min–max s", "budget s", "largest process MB"], rows))
 
 

@@ -45,6 +45,15 @@ def in_turn(runs: int, bodies: Mapping[str, Callable[[], float]]) -> dict[str, l
     return found
 
 
+def loop() -> float:
+    """Seconds for two million additions: how fast the machine is just now, as shared machines vary by half."""
+    begun = time.perf_counter()
+    total = 0
+    for number in range(2_000_000):
+        total += number
+    return time.perf_counter() - begun
+
+
 def median(values: Sequence[float]) -> str:
     """The median, to two digits."""
     return f"{statistics.median(values):.2f}"
