@@ -1,6 +1,7 @@
 # Two commands are all the set-up: `make up` and `make test`.
 PYTHON ?= python3
 STACK ?= dev
+PROWLER ?= $(shell command -v prowler)
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
@@ -9,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Where this is set, every command compiles every module anew: three times slower to start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install up test slow chaos lint docs lock conformance bench clean
+.PHONY: help install up test slow chaos lint docs lock conformance bench audit clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t14
@@ -44,6 +45,9 @@ conformance: $(INSTALLED) ## Run the golden blueprints through the official plug
 bench: $(INSTALLED) ## Measure: everyday commands, then many resources beside the Pulumi SDK and Terraform.
 	@$(BIN)/python bench/commands.py
 	@$(BIN)/python bench/scale.py
+
+audit: $(INSTALLED) ## Scan prod stacks on the local target with Prowler (PROWLER=its path), write docs/prowler.md.
+	@$(BIN)/python -m audit.prowler --prowler "$(PROWLER)"
 
 lint: $(INSTALLED) ## Format, lint, types and layers.
 	@$(BIN)/ruff format --check .

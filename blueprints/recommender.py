@@ -62,11 +62,25 @@ class RecommenderParams(Params):
     """Host and port of the Alertmanager that delivers Prometheus' alerts; none: they are shown only."""
 
 
+COLLECTED = {
+    "s3_bucket_object_lock": "Training reads it and nobody is bound by law to keep it; versions undo a mistake.",
+    "s3_bucket_cross_region_replication": "It can be collected, or trained, again: what is lost with a region is days.",
+    "s3_bucket_event_notifications_enabled": "Runs are started by a person or a schedule, not by an object.",
+}
+"""Why these checks of Prowler's are not for a recommender's data (docs/prowler.md)."""
+
+TRAINED = {
+    "s3_bucket_kms_encryption": "Models are internal: S3's own keys encrypt them, and no key is to be had by it.",
+    "s3_bucket_server_access_logging_enabled": "Models are internal: the roles say who reads them, nobody else can.",
+}
+"""Why these are not for its models, which are of less worth than the data."""
+
+
 @blueprint("recommender", version="1.4.0")
 def recommender(env: Environment, p: RecommenderParams) -> Blueprint:
     """Train a recommender on GPUs and serve it, watched."""
-    data = Bucket("data", classification="confidential")
-    models = Bucket("models")
+    data = Bucket("data", classification="confidential", waive=COLLECTED)
+    models = Bucket("models", waive=COLLECTED | TRAINED)
     cpu = NodePool("cpu", instance_type=p.cpu_type, min=1, max=p.cpu_nodes)
     gpu = NodePool("gpu", instance_type=p.gpu_type, max=p.gpu_nodes, spot=not env.tier.protected)
     cluster = TrainingCluster("train", pools=[cpu, gpu])

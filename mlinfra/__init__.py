@@ -16,10 +16,21 @@ if TYPE_CHECKING:
 
     from mlinfra.authoring import Blueprint, Component, Params, blueprint
     from mlinfra.components.bucket import Bucket
+    from mlinfra.components.bucket_options import CorsRule, Notification, ObjectLock, Replica, Transition
+    from mlinfra.components.database import Database
+    from mlinfra.components.dataset import Dataset
     from mlinfra.components.endpoint import Endpoint
+    from mlinfra.components.image_repository import ImageRepository
+    from mlinfra.components.key import Key
+    from mlinfra.components.managed_secret import ManagedSecret
+    from mlinfra.components.model_store import ModelStore, StoredModel
     from mlinfra.components.monitoring import Monitoring
+    from mlinfra.components.network import Network
+    from mlinfra.components.network_values import ExistingNetwork, FlowLogs
     from mlinfra.components.node_pool import NodePool
+    from mlinfra.components.queue import Queue
     from mlinfra.components.raw import Raw
+    from mlinfra.components.secret_sources import FromEnvironment, FromPrompt, Generated
     from mlinfra.components.training_cluster import TrainingCluster
     from mlinfra.components.training_job import TrainingJob
     from mlinfra.components.values import Autoscale, Image, Model, Quota, Receiver, Route, Taint
@@ -32,24 +43,43 @@ __all__ = [
     "Blueprint",
     "Bucket",
     "Component",
+    "CorsRule",
+    "Database",
+    "Dataset",
     "Endpoint",
     "Environment",
+    "ExistingNetwork",
     "Field",
+    "FlowLogs",
+    "FromEnvironment",
+    "FromPrompt",
+    "Generated",
     "Image",
+    "ImageRepository",
+    "Key",
+    "ManagedSecret",
     "Model",
+    "ModelStore",
     "Monitoring",
+    "Network",
     "NodePool",
+    "Notification",
+    "ObjectLock",
     "Params",
+    "Queue",
     "Quota",
     "Raw",
     "Receiver",
+    "Replica",
     "Route",
     "Secret",
     "SecretStr",
+    "StoredModel",
     "Taint",
     "Tier",
     "TrainingCluster",
     "TrainingJob",
+    "Transition",
     "blueprint",
     "join",
 ]
@@ -60,24 +90,43 @@ _HOMES: Final = {
     "Blueprint": "mlinfra.authoring",
     "Bucket": f"{_COMPONENTS}.bucket",
     "Component": "mlinfra.authoring",
+    "CorsRule": f"{_COMPONENTS}.bucket_options",
+    "Database": f"{_COMPONENTS}.database",
+    "Dataset": f"{_COMPONENTS}.dataset",
     "Endpoint": f"{_COMPONENTS}.endpoint",
     "Environment": "mlinfra.environment",
+    "ExistingNetwork": f"{_COMPONENTS}.network_values",
     "Field": "pydantic",
+    "FlowLogs": f"{_COMPONENTS}.network_values",
+    "FromEnvironment": f"{_COMPONENTS}.secret_sources",
+    "FromPrompt": f"{_COMPONENTS}.secret_sources",
+    "Generated": f"{_COMPONENTS}.secret_sources",
     "Image": f"{_COMPONENTS}.values",
+    "ImageRepository": f"{_COMPONENTS}.image_repository",
+    "Key": f"{_COMPONENTS}.key",
+    "ManagedSecret": f"{_COMPONENTS}.managed_secret",
     "Model": f"{_COMPONENTS}.values",
+    "ModelStore": f"{_COMPONENTS}.model_store",
     "Monitoring": f"{_COMPONENTS}.monitoring",
+    "Network": f"{_COMPONENTS}.network",
     "NodePool": f"{_COMPONENTS}.node_pool",
+    "Notification": f"{_COMPONENTS}.bucket_options",
+    "ObjectLock": f"{_COMPONENTS}.bucket_options",
     "Params": "mlinfra.authoring",
+    "Queue": f"{_COMPONENTS}.queue",
     "Quota": f"{_COMPONENTS}.values",
     "Raw": f"{_COMPONENTS}.raw",
     "Receiver": f"{_COMPONENTS}.values",
+    "Replica": f"{_COMPONENTS}.bucket_options",
     "Route": f"{_COMPONENTS}.values",
     "Secret": "mlinfra.graph",
     "SecretStr": "pydantic",
+    "StoredModel": f"{_COMPONENTS}.model_store",
     "Taint": f"{_COMPONENTS}.values",
     "Tier": "mlinfra.tiers",
     "TrainingCluster": f"{_COMPONENTS}.training_cluster",
     "TrainingJob": f"{_COMPONENTS}.training_job",
+    "Transition": f"{_COMPONENTS}.bucket_options",
     "blueprint": "mlinfra.authoring",
     "join": "mlinfra.graph",
 }

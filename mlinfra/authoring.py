@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
 """Identity of a component: lower-case letters, digits and hyphens, at most 30, so that physical names stay readable."""
 
+CheckName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,119}$")]
+"""The name of a scanner's check, such as `s3_bucket_object_lock`."""
+
+Reason = Annotated[str, Field(min_length=10, max_length=500)]
+"""Why a check is waived, for whoever audits it: a sentence."""
+
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 T = TypeVar("T")
@@ -78,6 +84,11 @@ class Component(Documented):
 
     moved_from: Name | None = None
     """The component's first name, if it was renamed since: physical names stay as they were."""
+
+    waive: dict[CheckName, Reason] = Field(default_factory=dict)
+    """Checks of a security scanner (Prowler) that this component's resources fail on purpose, by the scanner's names
+    for them, each with the reason: `waive={"s3_bucket_object_lock": "what is in it can be made again"}`. It changes
+    nothing that is made; a scan of the stack leaves these findings out and shows the reasons."""
 
     _source: Location | None = PrivateAttr(default=None)
     _recording: Recording | None = PrivateAttr(default=None)
@@ -178,6 +189,8 @@ class Recording:
     named: dict[str, Component] = field(default_factory=dict)
     """The components by their names; of two that share one, the later."""
     problems: list[Diagnostic] = field(default_factory=list)
+    environment: Environment | None = None
+    """What the blueprint is compiled for; None until its function is called."""
 
     def add(self, component: Component) -> None:
         """Note a component that was made."""
@@ -197,6 +210,11 @@ def recording() -> Iterator[Recording]:
         yield notes
     finally:
         _active.reset(token)
+
+
+def active_recording() -> Recording | None:
+    """The notes of the blueprint function that runs; None where none does."""
+    return _active.get()
 
 
 def _caller() -> Location | None:
@@ -231,6 +249,8 @@ class Blueprint:
         self.components = components
         self.outputs: dict[str, Value] = dict(outputs or {})
         for key, value in self.outputs.items():
+            if key.startswith("mlinfra:"):
+                raise TypeError(f"output {key!r}: the prefix `mlinfra:` is reserved")
             try:
                 to_json(value)
             except TypeError as error:
@@ -268,6 +288,8 @@ class BlueprintFunction(Generic[P]):
 
     def __call__(self, environment: Environment, params: P) -> Blueprint:
         """Run the function."""
+        if (notes := _active.get()) is not None:
+            notes.environment = environment
         return self.body(environment, params)
 
     @property

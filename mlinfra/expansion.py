@@ -84,6 +84,11 @@ class Scope:
         """Note an error of this component."""
         self.problems.error(summary, component=self.component.name, location=self.component.source, **fields)
 
+    def describe(self, **facts: Value) -> None:
+        """Note facts about the component itself for whoever reads the graph, such as which part of a bucket it is."""
+        node = self.expansion.nodes[self.component.name]
+        self.expansion.nodes[node.name] = replace(node, inputs={**node.inputs, **facts})
+
     # ------------------------------------------------------------------------------------ names and marks
 
     def label_name(self, *parts: str, limit: int = 63) -> str:
@@ -196,8 +201,9 @@ def expand(
     components = result.reached()
     for component in components:
         aliases = (component.moved_from,) if component.moved_from else ()
+        waived = {"waive": component.waive} if component.waive else {}
         expansion.nodes[component.name] = Node(
-            component.name, component_type(component), {}, Kind.COMPONENT, None, Options(aliases=aliases)
+            component.name, component_type(component), waived, Kind.COMPONENT, None, Options(aliases=aliases)
         )
         component.expand(Scope(expansion, component))
     graph = Graph(

@@ -64,6 +64,16 @@ def first(items: list[Any], count: int) -> list[Any]:
 
 
 @function
+def rds_user_arn(instance_arn: str, resource_id: str, user: str) -> str:
+    """The ARN of a user of a database instance, as IAM policies name it.
+
+    Source: RDS user guide, "Creating and using an IAM policy for IAM database access".
+    """
+    _, partition, _, region, account, *_ = instance_arn.split(":")
+    return f"arn:{partition}:rds-db:{region}:{account}:dbuser:{resource_id}/{user}"
+
+
+@function
 def eks_kubeconfig(name: str, endpoint: str, certificate_authority: str, region: str) -> str:
     """A kubeconfig for an EKS cluster that signs in with the AWS CLI, as `aws eks update-kubeconfig` writes it.
 

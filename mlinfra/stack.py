@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from mlinfra.diagnostics import Diagnostic, Location, MlinfraError, Problems
 from mlinfra.documented import Documented
@@ -129,6 +129,45 @@ class StateSection(Section):
         return backend
 
 
+_RELEASE = r"[0-9]+(\.[0-9]+){0,2}"
+_BOUND = rf"(>=|<=|==|!=|>|<) *{_RELEASE}"
+
+
+class ImportSection(Section):
+    """An output of another stack that becomes a parameter of this one."""
+
+    stack: Annotated[str, Field(pattern=f"^({NAME.pattern})$")]
+    """The other stack: a file in stacks/, without `.yaml`."""
+
+    output: Annotated[str, Field(min_length=1)]
+    """The name of its output."""
+
+    version: Annotated[str, Field(pattern=rf"^{_BOUND}( *, *{_BOUND})*$")] | None = None
+    """Versions of the other stack's blueprint that will do, in quotes: `">=1.2"`, `">=1.2, <2"`. It is asked which
+    version made the output. None: any."""
+
+    def admits(self, version: str) -> bool:
+        """Whether a version of the other stack's blueprint will do. Numbers that are left out are 0: 1.2 is 1.2.0."""
+        from packaging.specifiers import SpecifierSet  # most stacks import nothing
+
+        return SpecifierSet(self.version or "").contains(version)
+
+
+def _spelled_out(value: object) -> object:
+    """`platform-dev.network` is short for a stack and an output."""
+    if isinstance(value, str):
+        stack, dot, output = value.partition(".")
+        if not (dot and stack and output):
+            raise ValueError(f"{value!r} is not of the form stack.output, such as platform-dev.network")
+        return {"stack": stack, "output": output}
+    return value
+
+
+_SHORT = Annotated[str, Field(pattern=rf"^({NAME.pattern})\..+$")]
+Import = Annotated[ImportSection, BeforeValidator(_spelled_out, json_schema_input_type=_SHORT | ImportSection)]
+"""An import as a stack file may write it: in full, or short."""
+
+
 class StackFile(Section):
     """One environment of one blueprint."""
 
@@ -147,19 +186,35 @@ class StackFile(Section):
     params: dict[str, Any] = Field(default_factory=dict)
     """The blueprint's parameters; their names, types and defaults are the blueprint's."""
 
+    imports: dict[str, Import] = Field(default_factory=dict)
+    """Parameters that are outputs of other stacks: `network: platform-dev.network`, or with the versions that will do,
+    `network: {stack: platform-dev, output: network, version: ">=1.2"}`."""
+
     state: StateSection = StateSection()
     """Where the stack's state is kept."""
 
     protect: list[str] = Field(default_factory=list)
     """Names of components that no update or destroy may delete."""
 
-    @field_validator("protect")
+    allow_loss: list[str] = Field(default_factory=list)
+    """Names of components whose data an update or a destroy may delete or replace: `allow_loss: [data]`. Without it,
+    a run that would lose data is refused in every tier. Take a name out again once the run is done; those that no
+    longer give anything up are warned of. It may name a component that the blueprint has no more."""
+
+    @field_validator("protect", "allow_loss")
     @classmethod
     def _no_repetition(cls, names: list[str]) -> list[str]:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"named more than once: {', '.join(repeated)}")
         return names
+
+    @model_validator(mode="after")
+    def _kept_or_given_up(self) -> Self:
+        both = sorted(set(self.protect) & set(self.allow_loss))
+        if both:
+            raise ValueError(f"both in `protect` and in `allow_loss`: {', '.join(both)}; a name can be in one of them")
+        return self
 
 
 class Stack:
@@ -233,13 +288,36 @@ def load_stack(project: Project, name: str) -> Stack:
         file = StackFile.model_validate_json(json.dumps(data))
     except ValidationError as error:
         raise MlinfraError(*diagnostics_of(error, data, StackFile, positions.place, f"stack {name}")) from None
-    return Stack(name, file, positions)
+    stack = Stack(name, file, positions)
+    _check_imports(stack, problems)
+    problems.raise_errors()
+    return stack
 
 
 def stack_schema() -> dict[str, Any]:
     """The JSON Schema of stack files, for editors."""
     schema = StackFile.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mlinfra stack", **schema}
+
+
+def _check_imports(stack: Stack, problems: Problems) -> None:
+    for name, section in stack.file.imports.items():
+        place = stack.place("imports", name)
+        if name in stack.file.params:
+            problems.error(
+                f"stack {stack.name} both gives the parameter {name!r} and imports it from stack {section.stack}",
+                detail=f"It is given at {stack.place('params', name)}.",
+                remedy="Take one of the two out.",
+                location=place,
+                code="import-twice",
+            )
+        if section.stack == stack.name:
+            problems.error(
+                f"stack {stack.name} imports {name!r} from itself",
+                remedy="Name the stack that makes it.",
+                location=place,
+                code="import-cycle",
+            )
 
 
 def _check_plain(value: object, path: tuple[str | int, ...], positions: Positions, problems: Problems) -> None:

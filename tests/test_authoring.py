@@ -94,7 +94,7 @@ def test_a_field_takes_the_component_itself() -> None:
 
 def test_a_components_schema_can_be_written() -> None:
     schema = Holder.model_json_schema()
-    assert set(schema["properties"]) == {"name", "moved_from", "one", "many", "by_name"}
+    assert set(schema["properties"]) == {"name", "moved_from", "waive", "one", "many", "by_name"}
     assert "A part." in str(schema["properties"]["one"])
 
 
@@ -123,6 +123,11 @@ def test_names_of_nodes_and_outputs() -> None:
 def test_an_output_is_a_value(value: Any) -> None:
     with pytest.raises(TypeError, match="output 'o'"):
         Blueprint(Part("p"), outputs={"o": value})
+
+
+def test_names_of_outputs_that_are_ours() -> None:
+    with pytest.raises(TypeError, match="output 'mlinfra:x': the prefix `mlinfra:` is reserved"):
+        Blueprint(Part("p"), outputs={"mlinfra:x": 1})
 
 
 class P(Params):

@@ -107,6 +107,13 @@ def test_what_the_stack_protects() -> None:
     assert [graph.nodes[f"{name}/queue"].options.protect for name in ("one", "two")] == [False, True]
 
 
+def test_what_a_component_waives_is_said_of_it_and_changes_nothing_that_is_made() -> None:
+    waived = {"s3_bucket_object_lock": "it can be made again"}
+    with_it, without = expanded(Thing("thing", waive=waived)), expanded(Thing("thing"))
+    assert with_it.nodes["thing"].inputs == {"waive": waived}
+    assert {node.name for node in with_it if node != without.nodes[node.name]} == {"thing"}
+
+
 def test_pools_are_sorted_and_problems_point_at_their_component() -> None:
     function = BlueprintFunction("rec", "1.2.0", Params, lambda env, p: Blueprint(), Location("b.py", 1))
     odd = Thing("odd")

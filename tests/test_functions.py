@@ -182,3 +182,14 @@ def test_the_kubeconfig_of_an_eks_cluster() -> None:
     assert config["clusters"][0]["cluster"] == {"server": "https://x", "certificate-authority-data": "Q0E="}
     login = config["users"][0]["user"]["exec"]
     assert login["args"] == ["--region", "eu-west-1", "eks", "get-token", "--cluster-name", "ml", "--output", "json"]
+
+
+@pytest.mark.parametrize(
+    ("arn", "expected"),
+    [
+        ("arn:aws:rds:eu-west-1:111122223333:db:data", "arn:aws:rds-db:eu-west-1:111122223333:dbuser:db-ABC/reader"),
+        ("arn:aws-cn:rds:cn-north-1:1:db:x", "arn:aws-cn:rds-db:cn-north-1:1:dbuser:db-ABC/reader"),
+    ],
+)
+def test_the_arn_of_a_database_user(arn: str, expected: str) -> None:
+    assert resolve(Call("rds_user_arn", (arn, "db-ABC", "reader")), {}) == expected

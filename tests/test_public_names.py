@@ -12,9 +12,12 @@ import pytest
 import mlinfra
 
 NAMES = [
-    *("Autoscale", "Blueprint", "Bucket", "Component", "Endpoint", "Environment", "Field", "Image", "Model"),
-    *("Monitoring", "NodePool", "Params", "Quota", "Raw", "Receiver", "Route", "Secret", "SecretStr", "Taint", "Tier"),
-    *("TrainingCluster", "TrainingJob", "blueprint", "join"),
+    *("Autoscale", "Blueprint", "Bucket", "Component", "CorsRule", "Database", "Dataset", "Endpoint"),
+    *("Environment", "ExistingNetwork", "Field", "FlowLogs", "FromEnvironment", "FromPrompt", "Generated"),
+    *("Image", "ImageRepository", "Key", "ManagedSecret", "Model", "ModelStore", "Monitoring", "Network"),
+    *("NodePool", "Notification", "ObjectLock", "Params", "Queue", "Quota", "Raw", "Receiver", "Replica"),
+    *("Route", "Secret", "SecretStr", "StoredModel", "Taint", "Tier", "TrainingCluster", "TrainingJob", "Transition"),
+    *("blueprint", "join"),
 ]
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from mlinfra.diagnostics import MlinfraError
 from mlinfra.environment import Environment, Owner
-from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget, load_stack, stack_names, stack_schema
+from mlinfra.stack import AwsTarget, ImportSection, KubeconfigTarget, LocalTarget, load_stack, stack_names, stack_schema
 from mlinfra.tiers import Tier
 
 CASES = Path(__file__).parent / "cases"
@@ -144,3 +144,28 @@ def test_the_schema_describes_every_field() -> None:
         for name, field in section.get("properties", {}).items():
             referred = schema["$defs"].get(field.get("$ref", "").rpartition("/")[2], {})
             assert field.get("description") or referred.get("description"), name
+
+
+def test_imports_in_full_and_short(project: Any) -> None:
+    text = WHOLE + 'imports:\n  keys: base.keys\n  network: {stack: base, output: net.a, version: ">=1.2, < 2"}\n'
+    imports = load_stack(project(stacks={"prod": text}), "prod").file.imports
+    assert imports == {
+        "keys": ImportSection(stack="base", output="keys"),
+        "network": ImportSection(stack="base", output="net.a", version=">=1.2, < 2"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "admitted", "refused"),
+    [
+        (None, ["0.1.0", "99.0.0"], []),
+        (">=1.2", ["1.2.0", "1.10.0", "2.0.0"], ["1.1.9", "0.9.0"]),
+        (">=1.2, <2", ["1.2.0", "1.99.1"], ["2.0.0", "1.1.0"]),
+        (">1.2,!=1.4.1", ["1.2.1", "1.4.0"], ["1.2.0", "1.4.1"]),
+        ("==1.2.3", ["1.2.3"], ["1.2.4", "1.2.0"]),
+        ("<=1", ["1.0.0", "0.9.9"], ["1.0.1"]),
+    ],
+)
+def test_versions_that_will_do(version: str | None, admitted: list[str], refused: list[str]) -> None:
+    section = ImportSection(stack="base", output="x", version=version)
+    assert [item for item in (*admitted, *refused) if section.admits(item)] == admitted

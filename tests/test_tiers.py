@@ -19,9 +19,15 @@ def test_a_higher_tier_is_at_least_as_safe(lower: Tier, higher: Tier) -> None:
     one, other = lower.defaults, higher.defaults
     assert other.protected >= one.protected
     assert other.empty_on_delete <= one.empty_on_delete
-    for name in ("min_replicas", "max_replicas", "old_version_days", "image_count"):
+    for name in ("min_replicas", "max_replicas", "old_version_days", "key_deletion_days", "image_count"):
+        assert getattr(other, name) >= getattr(one, name), name
+    for name in ("secret_recovery_days", "backup_days", "standby"):
         assert getattr(other, name) >= getattr(one, name), name
     assert other.metrics_retention_days >= one.metrics_retention_days
+    assert other.zones >= one.zones
+    assert other.flow_log_days >= one.flow_log_days
+    ways = ["none", "one", "per-zone"]
+    assert ways.index(other.nat) >= ways.index(one.nat)
 
 
 def test_the_values_fit_each_other_and_aws() -> None:

@@ -6,10 +6,18 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from docs.generator.markdown import table
-from mlinfra.components import values
+from mlinfra.components import bucket_options, model_store, secret_sources, values
 from mlinfra.components.registry import KINDS
 
-STRUCTURES = (values.Autoscale, values.Route, values.Taint, values.Quota)
+STRUCTURES = (
+    values.Autoscale,
+    values.Route,
+    values.Taint,
+    values.Quota,
+    model_store.StoredModel,
+    *bucket_options.STRUCTURES,
+    *secret_sources.STRUCTURES,
+)
 TEXTS = (values.Image, values.Model, values.Receiver)
 KIND_NAMES = {kind.__name__ for kind in KINDS}
 FORMS = {f"Must be {text.FORM}.": text.__name__ for text in TEXTS}
@@ -93,6 +101,8 @@ def default_of(schema: Schema, required: bool) -> str:
 
 def fields(schema: Schema, without: tuple[str, ...] = ()) -> str:
     """The fields of an object as a table."""
+    if "properties" not in schema:  # a kind that has a field of its own kind
+        schema = schema["$defs"][str(schema["$ref"]).rpartition("/")[2]]
     required = schema.get("required", [])
     rows = [
         (f"`{name}`", kind_of(item), default_of(item, name in required), meaning(item))

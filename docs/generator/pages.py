@@ -31,7 +31,7 @@ def stack_file() -> str:
     """The page on stack files."""
     schema = stack_schema()
     sections = ["OwnerSection", "EnvironmentSection", "LocalTarget", "AwsTarget", "KubeconfigTarget"]
-    sections += ["StateSection", "KeepSection"]
+    sections += ["ImportSection", "StateSection", "KeepSection"]
     assert {*sections, "Tier"} == set(schema["$defs"]), "a section of stack files is not on the page"
     titles = {
         "OwnerSection": "`owner`",
@@ -39,6 +39,7 @@ def stack_file() -> str:
         "LocalTarget": "`target` of kind `local`",
         "AwsTarget": "`target` of kind `aws`",
         "KubeconfigTarget": "`target` of kind `kubeconfig`",
+        "ImportSection": "`imports`",
         "StateSection": "`state`",
         "KeepSection": "`state.keep`",
     }
@@ -62,7 +63,13 @@ def top_level(schema: Schema) -> str:
         for name, item in schema["properties"].items()
     }
     text = fields({**schema, "properties": told})
-    for section, key in (("EnvironmentSection", "environment"), ("OwnerSection", "owner"), ("StateSection", "state")):
+    keys = {
+        "EnvironmentSection": "environment",
+        "ImportSection": "imports",
+        "OwnerSection": "owner",
+        "StateSection": "state",
+    }
+    for section, key in keys.items():
         text = text.replace(f"`{section}`", f"[section](#{key})")
     return text.replace("`LocalTarget`, `AwsTarget` or `KubeconfigTarget`", "[section](#target-of-kind-local)")
 
@@ -101,7 +108,8 @@ def components() -> str:
 
 def outputs(kind: type[Component]) -> Iterator[tuple[str, ...]]:
     """The public properties and methods of a kind that give a value for a graph."""
-    for name, member in vars(kind).items():
+    inherited = [base for base in reversed(kind.__mro__) if issubclass(base, Component) and base is not Component]
+    for name, member in {key: item for base in inherited for key, item in vars(base).items()}.items():
         function = member.fget if isinstance(member, property) else member
         if name.startswith("_") or not inspect.isfunction(function):
             continue

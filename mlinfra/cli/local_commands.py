@@ -110,6 +110,8 @@ def reset(
 ) -> None:
     """Throw away a stack's local target, with all that it holds. The next up makes it anew.
 
+    The AWS account goes with it, and in it what other stacks of the same environment have made.
+
     Example: mlinfra local reset --stack dev
     """
     with command(json, debug) as view:

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from mlinfra.cli import local_commands, project_commands, stack_commands, state_commands
+from mlinfra.cli import local_commands, project_commands, report_commands, stack_commands, state_commands
 
 app = typer.Typer(
     name="mlinfra",
@@ -25,6 +25,7 @@ stack_commands.register(app)
 project_commands.register(app)
 app.add_typer(state_commands.app, name="state")
 app.add_typer(local_commands.app, name="local")
+app.add_typer(report_commands.app, name="report")
 
 
 def main() -> None:

@@ -45,10 +45,9 @@ def validate(
     Example: mlinfra validate --stack prod
     """
     with command(json, debug) as view:
-        from mlinfra.workflow.compile import compile_stack
+        from mlinfra.workflow.compile import compile_request
 
-        request = request_for(view, stack, rehearse, target)
-        compiled = compile_stack(request.project, request.stack(), request.emit)
+        compiled = compile_request(request_for(view, stack, rehearse, target), stand_in=True, look_far=False)
         view.diagnostics(compiled.warnings)
         count = len(compiled.graph.nodes)
         view.message(f"Stack {stack} is valid: {count} nodes.", stack=stack, valid=True, nodes=count)
@@ -96,6 +95,8 @@ def up(
     Example: mlinfra up --stack dev
     """
     with command(json, debug) as view:
+        from dataclasses import replace
+
         from mlinfra.workflow.up import up as work
 
         need_yes(yes, json, "up", stack, "preview")
@@ -105,6 +106,8 @@ def up(
             return view.confirm(f"Make these changes to {plan.stack}?")
 
         request = request_for(view, stack, rehearse, target, wait)
+        if may_ask(json):
+            request = replace(request, ask=view.ask_secret)
         report = work(request, None if yes else confirm, refresh=refresh)
         if report is None:
             view.message("Nothing was changed.", changed=False)
@@ -127,10 +130,11 @@ def refresh(
     with command(json, debug) as view:
         from mlinfra.workflow.refresh import refresh as work
 
-        report = work(request_for(view, stack, rehearse, target, wait))
+        request = request_for(view, stack, rehearse, target, wait)
+        report = work(request)
         if report.steps and report.succeeded:
             view.plan(report)
-        again = f"mlinfra up --stack {stack}   makes it again what the blueprint says"
+        again = f"{request.command('up')}   makes it again what the blueprint says"
         _end(view, report, [again] if report.steps else [])
 
 
@@ -234,10 +238,11 @@ def graph(
     Example: mlinfra graph --stack dev
     """
     with command(json, debug) as view:
-        from mlinfra.workflow.compile import compile_stack
+        from mlinfra.workflow.compile import compile_request
 
-        request = request_for(view, stack, rehearse, target)
-        view.graph(compile_stack(request.project, request.stack(), request.emit).graph)
+        compiled = compile_request(request_for(view, stack, rehearse, target), stand_in=True, look_far=False)
+        view.diagnostics([item for item in compiled.warnings if item.code == "import-not-up"])
+        view.graph(compiled.graph)
 
 
 def _end(view: View, report: Report, advice: list[str] | None = None) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from mlinfra.authoring import Many
 from mlinfra.components import endpoint_pod
-from mlinfra.components.access import Data, data_grants, service_account
+from mlinfra.components.access import Anonymizes, Data, DataStore, check_flow, data_grants, open_ways, service_account
+from mlinfra.components.model_store import StoredModel
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.signals import Alarm, Signal, Watched
 from mlinfra.components.targets import needs_kubernetes
@@ -18,6 +19,12 @@ from mlinfra.components.workload import Request, check_placement, pod_labels, se
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
 from mlinfra.tiers import Tier
+
+ServedModel = Annotated[
+    Annotated[Model, Tag("place")] | Annotated[StoredModel, Tag("stored")],
+    Discriminator(lambda value: "stored" if isinstance(value, StoredModel) else "place"),
+]
+"""A model by its place, or by the store that it is in. The discriminator keeps a mistake to one message."""
 
 HttpPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=200)]
 
@@ -43,14 +50,19 @@ class Endpoint(Watched):
     image: Image | None = None
     """The image, by digest; None: not built yet."""
 
-    model: Model | None = None
-    """The model, which the container finds in `MODEL_URI`."""
+    model: ServedModel | None = None
+    """The model, which the container finds in `MODEL_URI`: a `StoredModel`, which its pods may then read, or a place
+    that they may read for other reasons, such as `models:/ranker/3`."""
 
     reads: Many[Data] = ()
     """What its pods may read."""
 
     writes: Many[Data] = ()
     """What its pods may write; it includes neither reading nor deleting."""
+
+    anonymizes: Anonymizes | None = None
+    """How it makes personal data into data that is not personal any more, such as `counts per item only, none below
+    20`. A workload that reads a store marked `pii` may write to one that is not marked so only if it says this."""
 
     scale: Autoscale | None = None
     """How many replicas; by default as the tier says."""
@@ -103,6 +115,12 @@ class Endpoint(Watched):
     def role_arn(self) -> Ref:
         """The ARN of the role of its pods; on AWS, where it reads or writes something."""
         return self.output("role", "arn")
+
+    @property
+    def read_stores(self) -> tuple[DataStore, ...]:
+        """What its pods may read: `reads`, and the model where that is in a store."""
+        model = (self.model.folder,) if isinstance(self.model, StoredModel) else ()
+        return (*self.reads, *model)
 
     @property
     def request(self) -> Request:
@@ -165,7 +183,10 @@ class Endpoint(Watched):
         if not needs_kubernetes(scope):
             return
         check_placement(scope, self.cluster, self.pool, self.request)
-        account = service_account(scope, self.cluster.namespace, data_grants(self.reads, self.writes))
+        check_flow(scope, self.read_stores, self.writes, self.anonymizes)
+        grants = data_grants(self.read_stores, self.writes)
+        account = service_account(scope, self.cluster.namespace, grants, anonymizes=self.anonymizes)
+        open_ways(scope, self.cluster.namespace, self.read_stores, self.writes)
         ports = [{"name": "http", "port": self.port, "targetPort": endpoint_pod.PORT, "protocol": "TCP"}]
         scope.kubernetes(
             "service",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mlinfra.components.access import data_variables
+from mlinfra.components.model_store import MODEL_VARIABLE
 from mlinfra.components.workload import (
     container_security,
     placement,
@@ -55,8 +56,8 @@ def _spread(scope: Scope, key: str) -> dict[str, Value]:
 
 
 def _container(endpoint: Endpoint, scope: Scope) -> dict[str, Value]:
-    data = data_variables(endpoint.reads, endpoint.writes) if scope.environment.has_aws else {}
-    model = {"MODEL_URI": endpoint.model} if endpoint.model else {}
+    data = data_variables(scope, endpoint.cluster.namespace, endpoint.read_stores, endpoint.writes)
+    model = {MODEL_VARIABLE: endpoint.model} if isinstance(endpoint.model, str) else {}
     return {
         "name": "serve",
         "image": endpoint.image,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar, Literal
 
-from mlinfra import naming
 from mlinfra.authoring import Component, Many
 from mlinfra.components.access import Grant, service_account
+from mlinfra.components.image_repository import PULL, PUSH, SIGN_IN, ImageRepository, add_repository
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.quantities import GPU, cores, gibibytes
 from mlinfra.components.targets import needs_kubernetes
 from mlinfra.components.values import Quota
 from mlinfra.expansion import Scope
-from mlinfra.graph import Document, Ref, Value
+from mlinfra.graph import Ref
 
 Priority = Literal["training-low", "training-high", "serving"]
 PRIORITIES: dict[Priority, tuple[int, str, str]] = {
@@ -23,10 +22,6 @@ PRIORITIES: dict[Priority, tuple[int, str, str]] = {
 }
 """Priority value, preemption policy and meaning. Values of users' classes end at 1,000,000,000 (Kubernetes, "Pod
 Priority and Preemption")."""
-
-UNTAGGED_DAYS = 14
-_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
-_PUSH = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
 
 
 class TrainingCluster(Component):
@@ -48,6 +43,9 @@ class TrainingCluster(Component):
     pod_security: Literal["baseline", "restricted"] = "baseline"
     """The level of Kubernetes' Pod Security Standards that pods must meet; what fails `restricted` is warned of."""
 
+    repository: ImageRepository | None = None
+    """Where builds within the cluster push images; by default a repository of its own."""
+
     # ------------------------------------------------------------------------------------ outputs
 
     @property
@@ -58,7 +56,7 @@ class TrainingCluster(Component):
     @property
     def repository_url(self) -> Ref:
         """Where images are pushed to; on AWS only."""
-        return self.output("repository", "repositoryUrl")
+        return self.repository.url if self.repository else self.output("repository", "repositoryUrl")
 
     def priority_class(self, priority: Priority) -> Ref:
         """The name of a priority class."""
@@ -84,7 +82,7 @@ class TrainingCluster(Component):
             body = {"value": value, "preemptionPolicy": preemption, "globalDefault": False, "description": meaning}
             # Priority classes belong to no namespace, so their names tell stacks apart.
             scope.kubernetes(f"priority-{name}", "scheduling.k8s.io/v1", "PriorityClass", scope.label_name(name), body)
-        service_account(scope, self.namespace, self._repository(scope) if scope.environment.has_aws else ())
+        service_account(scope, self.namespace, self._builders(scope))
 
     def _limits(self, scope: Scope) -> None:
         if hard := self._quota():
@@ -117,54 +115,11 @@ class TrainingCluster(Component):
         form = {"cpu": cores, "memory": gibibytes}
         return {keys[what]: form.get(what, str)(amount) for what, amount in most.items()}
 
-    def _repository(self, scope: Scope) -> list[Grant]:
-        """The image repository; returns what pushing to it and pulling from it take."""
-        tier = scope.environment.tier
-        repository = scope.aws(
-            "repository",
-            "aws:ecr/repository:Repository",
-            {
-                "name": _single_hyphens(scope.label_name()),
-                "imageTagMutability": "IMMUTABLE",
-                "imageScanningConfiguration": {"scanOnPush": True},
-                "encryptionConfigurations": [{"encryptionType": "AES256"}],
-                "forceDelete": tier.defaults.empty_on_delete,
-                "tags": scope.tags,
-            },
-            protect=scope.protected or tier.protected,
-        )
-        scope.aws(
-            "repository-lifecycle",
-            "aws:ecr/lifecyclePolicy:LifecyclePolicy",
-            {"repository": repository, "policy": Document({"rules": _expiry(tier.defaults.image_count)})},
-        )
-        return [
-            # It knows no resources: Service Authorization Reference, "Actions … for Amazon Elastic Container Registry".
-            Grant(("ecr:GetAuthorizationToken",), ("*",)),
-            Grant((*_PULL, *_PUSH), (Ref(repository.node, ("arn",)),)),
-        ]
-
-
-def _single_hyphens(name: str) -> str:
-    """A repository's name: ECR takes no two hyphens in a row (ECR API reference, `CreateRepository`)."""
-    single = re.sub("-{2,}", "-", name)
-    return name if single == name else f"{single}-{naming.short_hash(name)}"
-
-
-def _expiry(image_count: int) -> list[Value]:
-    """Rules of the repository. The one for any image must come last (ECR user guide, "Lifecycle policy properties")."""
-    untagged = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days"}
-    return [
-        {
-            "rulePriority": 1,
-            "description": "Untagged images go",
-            "selection": {**untagged, "countNumber": UNTAGGED_DAYS},
-            "action": {"type": "expire"},
-        },
-        {
-            "rulePriority": 2,
-            "description": "The newest images stay",
-            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": image_count},
-            "action": {"type": "expire"},
-        },
-    ]
+    def _builders(self, scope: Scope) -> list[Grant]:
+        """What pushing images and pulling them takes; adds the repository where none is given."""
+        if not scope.environment.has_aws:
+            return []
+        if self.repository is not None:
+            return [SIGN_IN, Grant((*PULL, *PUSH), (self.repository.arn,))]
+        repository = add_repository(scope)
+        return [SIGN_IN, Grant((*PULL, *PUSH), (Ref(repository.node, ("arn",)),))]

@@ -7,7 +7,16 @@ from typing import Literal
 from pydantic import Field
 
 from mlinfra.authoring import Many
-from mlinfra.components.access import Data, data_grants, data_variables, service_account
+from mlinfra.components.access import (
+    Anonymizes,
+    Data,
+    Erasable,
+    check_flow,
+    data_grants,
+    data_variables,
+    open_ways,
+    service_account,
+)
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.signals import Signal, Watched
 from mlinfra.components.targets import needs_kubernetes
@@ -69,6 +78,14 @@ class TrainingJob(Watched):
 
     writes: Many[Data] = ()
     """What its pods may write; it includes neither reading nor deleting."""
+
+    erases: Many[Erasable] = ()
+    """Buckets in which its pods may delete objects with all their old versions, or tag them to be erased, such as for
+    people who want their data erased (GDPR, article 17); it includes listing names, but not reading."""
+
+    anonymizes: Anonymizes | None = None
+    """How it makes personal data into data that is not personal any more, such as `counts per item only, none below
+    20`. A workload that reads a store marked `pii` may write to one that is not marked so only if it says this."""
 
     priority: Literal["low", "high"] = "low"
     """Whether it waits for room, or takes the place of jobs with low priority."""
@@ -132,7 +149,10 @@ class TrainingJob(Watched):
             return
         check_placement(scope, self.cluster, self.pool, self.request)
         namespace = self.cluster.namespace
-        account = service_account(scope, namespace, data_grants(self.reads, self.writes))
+        check_flow(scope, self.reads, self.writes, self.anonymizes)
+        grants = data_grants(self.reads, self.writes, self.erases)
+        account = service_account(scope, namespace, grants, anonymizes=self.anonymizes)
+        open_ways(scope, namespace, self.reads, self.writes, self.erases)
         if self.image is None:
             return
         template = {"metadata": {"labels": pod_labels(scope)}, "spec": self._pod(scope, account)}
@@ -140,7 +160,7 @@ class TrainingJob(Watched):
 
     def _pod(self, scope: Scope, account: Ref) -> dict[str, Value]:
         request = self.request
-        data = data_variables(self.reads, self.writes) if scope.environment.has_aws else {}
+        data = data_variables(scope, self.cluster.namespace, self.reads, (*self.writes, *self.erases))
         container: dict[str, Value] = {
             "name": "train",
             "image": self.image,

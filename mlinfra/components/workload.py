@@ -107,9 +107,12 @@ def pod_labels(scope: Scope) -> dict[str, str]:
 
 
 def variables(*sources: Mapping[str, Value]) -> list[Value]:
-    """A container's `env`; later sources win."""
+    """A container's `env`; later sources win. A value that is a map is where Kubernetes takes it from, `valueFrom`."""
     merged = {key: value for source in sources for key, value in source.items()}
-    return [{"name": key, "value": merged[key]} for key in sorted(merged)]
+    return [
+        {"name": key, "valueFrom" if isinstance(merged[key], Mapping) else "value": merged[key]}
+        for key in sorted(merged)
+    ]
 
 
 def pod_security(user: int = USER) -> dict[str, Value]:

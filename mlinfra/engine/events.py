@@ -40,6 +40,7 @@ _OPERATIONS = {
 """The engine's operations. Of the three parts of a replacement the making of the new one stands for the whole."""
 
 _PARTS = ("replace", "delete-replaced", "remove-pending-replace")
+_REMOVING = ("delete", "replace", "delete-replaced", "read-replacement", "import-replacement")
 _COLOR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 _UNKNOWN = re.compile(r"04da6b54-80e4-46f7-96ec-b56ff0331ba9|output<[^>]*>")
 
@@ -52,8 +53,8 @@ class Told:
     counts: Counter[Operation] = field(default_factory=Counter)
     messages: list[tuple[str, str, str]] = field(default_factory=list)
     """Severity, node name ("" for none) and text of each diagnostic of the engine."""
-    protected: list[Step] = field(default_factory=list)
-    """Steps that delete or replace something protected."""
+    gone: dict[str, Step] = field(default_factory=dict)
+    """What is deleted, or replaced by another, by the URN that it has in the state."""
 
 
 class EventReader:
@@ -129,22 +130,24 @@ class EventReader:
         step = self._step(metadata, State.DONE)
         if step is None:
             return
+        self._lose(metadata, step)
         if metadata.get("op") in _PARTS:
-            self._guard(metadata, step)
             return
         if step.operation is Operation.REFRESH and not step.changes:
             return  # read, and found as it was; the engine tells it once more as the same
         self.told.counts[step.operation] += 1
         if step.operation not in (Operation.SAME, Operation.READ):
             self.told.steps.append(step)
-        self._guard(metadata, step)
         if not self._plans:
             self._emit(step)
 
-    def _guard(self, metadata: Mapping[str, Any], step: Step) -> None:
-        removes = metadata["op"] in ("delete", "replace", "delete-replaced")
-        if removes and (metadata.get("old") or {}).get("protect"):
-            self.told.protected.append(step)
+    def _lose(self, metadata: Mapping[str, Any], step: Step) -> None:
+        """Note what goes. Of the parts of a replacement, one that says what forces it says more than the others."""
+        if metadata["op"] in _REMOVING:
+            urn = (metadata.get("old") or {}).get("urn") or metadata["urn"]
+            known = self.told.gone.get(urn)
+            if known is None or (step.replaces and not known.replaces):
+                self.told.gone[urn] = step
 
     def _failed(self, event: Mapping[str, Any]) -> None:
         if step := self._step(event["metadata"], State.FAILED):

@@ -15,9 +15,14 @@ _BOILERPLATE = re.compile(
     re.IGNORECASE,
 )
 _PROTECTED = re.compile(
-    r"(?:Preview failed: )?resource \"[^\"]*\" cannot be (delete|replace)d\s+because it is protected.*", re.DOTALL
+    r"(?:Preview failed: )?resource \"[^\"]*\" cannot be (?P<verb>delete|replace)d\s+because it is protected.*"
+    r"|unable to (?P<also>replace) resource \"[^\"]*?(?P<name>[^\":]*)\"(?: as part of replacing \"[^\"]*\")?"
+    r"\s+as it is currently marked for protection.*",
+    re.DOTALL,
 )
-"""The engine's own words for a step on a protected resource; its advice names the `pulumi` command, not ours."""
+"""The engine's own words for a step on a protected resource; its advice names the `pulumi` command, not ours.
+
+Source: resource/deploy/step.go and step_generator.go in pkg of pulumi/pulumi."""
 
 _PREFIX = re.compile(
     r"^(?:\s*\*\s*)?(?:error: )?(?:Preview failed: )?"
@@ -48,7 +53,7 @@ REMEDIES: tuple[tuple[str, str, str], ...] = (
     (
         r"protected resource",
         "protected",
-        "Take the component out of the stack's `protect` list first, if losing it is what you want.",
+        "Name the component in the stack's `allow_loss`, and take it out of `protect`, if losing it is what you want.",
     ),
     (
         r"AccessDenied|UnauthorizedOperation|[Ff]orbidden",
@@ -78,7 +83,7 @@ def diagnose(told: Told, output: str, ended: Ended, graph: Graph, stack: str) ->
 
 
 def _of_message(severity: str, node: str, text: str, graph: Graph) -> Diagnostic | None:
-    text = _PROTECTED.sub(r"it is a protected resource, and this run would \1 it", text)
+    text = _PROTECTED.sub(_protection, text)
     lines = [line for line in text.splitlines() if line.strip()]
     cleaned = "\n".join(_PREFIX.sub("", line.strip()) for line in lines if not _BOILERPLATE.match(line.strip()))
     cleaned = cleaned.strip()
@@ -98,6 +103,12 @@ def _of_message(severity: str, node: str, text: str, graph: Graph) -> Diagnostic
         code=code or "engine",
         severity=Severity.WARNING if severity == "warning" else Severity.ERROR,
     )
+
+
+def _protection(told: re.Match[str]) -> str:
+    if told["verb"]:
+        return f"it is a protected resource, and this run would {told['verb']} it"
+    return f"this run would replace {told['name']}, and that is a protected resource"
 
 
 def _of_output(output: str, ended: Ended, stack: str) -> Diagnostic:

@@ -21,6 +21,10 @@ from mlinfra.wire.protocol import alias_pb2, resource_pb2, resource_pb2_grpc
 from mlinfra.wire.values import UNKNOWN_TEXT, decode, encode
 
 STACK_TYPE = "pulumi:pulumi:Stack"
+ORIGIN = "mlinfra:origin"
+"""The stack's output that says where the others come from: which blueprint, at which version, and the resources that
+each is made of. It belongs to this program: it is written with the others, in one step, and shown to nobody."""
+
 STOPPED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 """How calls end when the engine has stopped for a reason that it tells itself."""
 
@@ -237,8 +241,9 @@ class Registration:
                 continue  # the node was not registered: its own problem is told already
         for call in pending:
             call.result()
+        outputs = {**self.stack_outputs, ORIGIN: origin(self.program.graph)}
         self.monitor.RegisterResourceOutputs(
-            resource_pb2.RegisterResourceOutputsRequest(urn=self._root, outputs=encode(self.stack_outputs))
+            resource_pb2.RegisterResourceOutputsRequest(urn=self._root, outputs=encode(outputs))
         )
 
     def _missing(self, node: Node, error: MissingOutputError) -> None:
@@ -265,6 +270,15 @@ class Registration:
                 code="registration-refused",
             )
         )
+
+
+def origin(graph: Graph) -> dict[str, Any]:
+    """Where a graph's outputs come from, as it is written beside them."""
+    resources = {node.name for node in graph if node.kind is Kind.RESOURCE}
+    made_of = {
+        name: sorted({item.node for item in references(value)} & resources) for name, value in graph.outputs.items()
+    }
+    return {"blueprint": graph.blueprint, "version": graph.version, "resources": made_of}
 
 
 class Outputs(dict[str, Any]):

@@ -50,10 +50,18 @@ class Outcome:
     interrupted: bool
     steps: tuple[Step, ...]
     counts: Mapping[Operation, int]
-    protected: tuple[Step, ...]
+    gone: Mapping[str, Step]
+    """What is deleted or replaced, by its URN in the state."""
     outputs: Mapping[str, Any]
     diagnostics: tuple[Diagnostic, ...]
     seconds: float
+
+
+def nothing_done(verb: Verb) -> Outcome:
+    """What a run comes to that had nothing to do for the engine."""
+    return Outcome(
+        verb, succeeded=True, interrupted=False, steps=(), counts={}, gone={}, outputs={}, diagnostics=(), seconds=0.0
+    )
 
 
 def run_engine(
@@ -65,12 +73,13 @@ def run_engine(
     packages: list[Any] | None = None,
     refresh: bool = False,
     targets: Collection[str] = (),
+    excluded: Collection[str] = (),
     redactor: Redactor | None = None,
 ) -> Outcome:
     """Run the engine once.
 
     `refresh` first reads every resource anew, which a refresh does anyway. `targets` are the URNs that the run is
-    about, where it is not about all.
+    about, where it is not about all; `excluded` those that it is not about.
     """
     redactor = redactor or Redactor()
     if session.backend.states is not None:
@@ -84,6 +93,8 @@ def run_engine(
         arguments += ["--refresh"] if verb is Verb.DESTROY else ["--refresh", "--run-program"]
     for urn in sorted(targets):
         arguments += ["--target", urn]
+    for urn in sorted(excluded):
+        arguments += ["--exclude", urn]
 
     def told_of_interrupt(count: int) -> None:
         detail = "finishing what is in flight; interrupt again to stop at once" if count == 1 else "stopping now"
@@ -125,7 +136,7 @@ def _outcome(
         interrupted=ended.interrupted,
         steps=tuple(told.steps),
         counts=counts,
-        protected=tuple(told.protected),
+        gone=told.gone,
         outputs={} if verb is Verb.DESTROY else host.outputs,
         diagnostics=diagnostics,
         seconds=seconds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,11 @@ class Session:
     def cut_off(self) -> Path:
         """What runs that were cut off have left to be done: `mlinfra.engine.repair`."""
         return self.folder / f"cut-off-{self.stack}.json"
+
+    @property
+    def applied(self) -> Path:
+        """The digest of what the last update has left: `mlinfra.workflow.applied`."""
+        return self.folder / f"applied-{self.stack}"
 
     def environment(self) -> dict[str, str]:
         """What the engine's process sees: nothing of the user's own Pulumi, credentials only where they are needed."""
@@ -194,13 +199,29 @@ class Session:
         asked = self.ask("stack", "export", "--stack", self.stack)
         return dict(json.loads(asked.stdout).get("deployment") or {}) if asked.returncode == 0 else {}
 
+    def whole(self) -> list[dict[str, Any]]:
+        """Everything in the state, components and provider instances too."""
+        return list(self.export().get("resources") or [])
+
     def resources(self) -> list[dict[str, Any]]:
         """The real resources in the state: no components, no provider instances."""
         return [
-            item
-            for item in self.export().get("resources") or []
-            if item.get("custom") and not item["type"].startswith("pulumi:providers:")
+            item for item in self.whole() if item.get("custom") and not item["type"].startswith("pulumi:providers:")
         ]
+
+    def unprotect(self, urns: Collection[str]) -> None:
+        """Take the engine's protection off resources; for whoever holds the stack, between two runs.
+
+        Raises `MlinfraError` when the state cannot be written.
+        """
+        if self.backend.states is not None:
+            self.backend.states.unprotect(self.project_name, self.stack, urns)
+            return
+        ended = self.run("state", "unprotect", *sorted(urns), "--yes", "--stack", self.stack)
+        if not ended.succeeded:
+            raise MlinfraError(
+                Diagnostic("the protection cannot be taken away", detail=ended.output.strip(), code="unprotect")
+            )
 
     def settle(self) -> list[Diagnostic]:
         """End what a run that was cut off left open; says what it found. For whoever holds the stack, before a run."""

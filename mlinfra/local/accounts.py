@@ -1,4 +1,4 @@
-"""The AWS account of each stack: ids that moto keeps apart, and access keys that say which is meant."""
+"""The AWS account of each environment: ids that moto keeps apart, and access keys that say which is meant."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ SECRET_KEY: Final = "local"  # noqa: S105 — moto checks no signatures; SDKs wa
 _ACCESS_KEY: Final = re.compile(r"^LOCAL(\d{12})$")
 
 
-def account_for(folder: Path, stack: str) -> str:
-    """The account id of a stack: made of its name, so the same in every copy of a project, and no other stack's.
+def account_for(folder: Path, name: str) -> str:
+    """The id of an account: made of its name, so the same in every copy of a project, and no other account's.
 
     `folder` is the project's `.mlinfra/local/`, where the ids that were given are recorded.
     """
     path = folder / "accounts.json"
     given = records.read(path)
-    if stack not in given:
+    if name not in given:
         with lock(folder / "accounts.lock", "choosing an account"):
             given = records.read(path)
-            given.setdefault(stack, _choose(stack, set(given.values())))
+            given.setdefault(name, _choose(name, set(given.values())))
             records.write(path, given)
-    return str(given[stack])
+    return str(given[name])
 
 
-def _choose(stack: str, taken: set[str]) -> str:
+def _choose(name: str, taken: set[str]) -> str:
     attempt = 0
     while True:
-        digest = hashlib.sha256(f"{stack}\0{attempt}".encode()).digest()
+        digest = hashlib.sha256(f"{name}\0{attempt}".encode()).digest()
         account = f"{int.from_bytes(digest[:8]) % 900_000_000_000 + 100_000_000_000:d}"
         if account not in taken:
             return account

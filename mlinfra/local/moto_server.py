@@ -5,6 +5,9 @@ What is ours about it, each for a reason that was measured (moto 5.2.5, 2 cores,
 - One lock around every request. Moto is not safe across threads (one request in a few thousand fails) and gains
   nothing from them: S3 answers 440 requests a second with the lock, 451 without.
 - The list of AWS partitions is kept: EKS reads it anew for each request, and answers 11 requests a second that way.
+- A bucket policy's statements that have conditions are passed over: moto knows no values for them and takes each for
+  a denial, so that a policy which refuses plain HTTP would refuse every object.
+- A bucket's lock can be changed while the bucket holds objects, as on AWS; moto wants it to be empty.
 - A connection carries one request. Werkzeug closes each, moto needs Werkzeug's requests (raw paths, headers with an
   underscore), and another server with keep-alive (cheroot) answered 15 to 30 % more.
 - An access key `LOCAL<account>` chooses the account, and each account has a world of its own, bucket names included.
@@ -99,8 +102,12 @@ class Worlds:
 
     def _leave(self, account: str) -> None:
         """Services are loaded when first asked for: take in hand what this request may have loaded."""
-        if account not in self._buckets and (s3 := sys.modules.get("moto.s3.models")):
+        s3: Any = sys.modules.get("moto.s3.models")
+        if account not in self._buckets and s3:
             self._buckets[account] = s3.s3_backends.bucket_accounts
+        if s3 and s3.FakeBucket.get_permission is not _permission:
+            s3.FakeBucket.get_permission = _permission
+            s3.S3Backend.put_object_lock_configuration = _relocking(s3.S3Backend.put_object_lock_configuration)
         eks: Any = sys.modules.get("moto.eks.utils")
         if eks and not isinstance(eks.Session, type(_partitions)):
             eks.Session = _partitions
@@ -111,6 +118,33 @@ class Worlds:
             dict.pop(backends, account, None)
         self._buckets.pop(account, None)
         self._resets[account] = self._resets.get(account, 0) + 1
+
+
+def _permission(bucket: Any, action: str, resource: str) -> Any:
+    """Stands in for `FakeBucket.get_permission`: what the policy's statements without conditions say of a request."""
+    from moto.iam.access_control import IAMPolicy, PermissionResult
+
+    held = json.loads(bucket.policy) if bucket.policy else {"Statement": []}
+    listed = held["Statement"] if isinstance(held["Statement"], list) else [held["Statement"]]
+    statements = [item for item in listed if not item.get("Condition")]
+    if not statements:
+        return PermissionResult.NEUTRAL
+    return IAMPolicy(json.dumps({**held, "Statement": statements})).is_action_permitted(action, resource)
+
+
+def _relocking(first: Any) -> Any:
+    """Stands in for `S3Backend.put_object_lock_configuration`; `first` is moto's own, for a bucket without a lock."""
+
+    def put(backend: Any, bucket_name: str, lock_enabled: bool, *retention: Any, **named: Any) -> None:
+        bucket = backend.get_bucket(bucket_name)
+        if not bucket.object_lock_enabled:
+            first(backend, bucket_name, lock_enabled, *retention, **named)
+            return
+        given = dict(zip(("mode", "days", "years"), retention, strict=False)) | named
+        bucket.default_lock_mode, bucket.default_lock_days = given.get("mode"), given.get("days")
+        bucket.default_lock_years = given.get("years")
+
+    return put
 
 
 class _Partitions:

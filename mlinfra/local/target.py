@@ -1,4 +1,5 @@
-"""The local target of one stack: an account of the project's moto server, and a Kubernetes cluster of its own.
+"""The local target of one stack: an account of the project's moto server, which the stacks of an environment share,
+and a Kubernetes cluster of its own.
 
 `up` brings both halves to run, side by side, and the nodes to what the stack declares; it can be called at any time,
 and costs a few requests when nothing is to do. The memory of moto is lost when its process ends, the cluster's is kept
@@ -66,8 +67,9 @@ class LocalAccess:
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            # Files that are not there: DVC ends with an error where it is given the null device.
+            "AWS_CONFIG_FILE": str(self.kubeconfig.with_name("aws-config")),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.kubeconfig.with_name("aws-credentials")),
             "AWS_EC2_METADATA_DISABLED": "true",
             "KUBECONFIG": str(self.kubeconfig),
             "KUBECACHEDIR": str(self.kubeconfig.with_name("kubectl-cache")),  # else it is in the user's ~/.kube
@@ -102,10 +104,17 @@ class LocalStatus:
 
 
 class LocalTarget:
-    """The local target of a stack. `region` is the AWS region that it stands in for."""
+    """The local target of a stack.
 
-    def __init__(self, project: Project, stack: str, emit: Emit = silent, region: str = REGION) -> None:
+    `region` is the AWS region that it stands in for. `account` is what its AWS account is called, by default as the
+    stack: stacks that give the same name share it, and see what the others have made.
+    """
+
+    def __init__(
+        self, project: Project, stack: str, emit: Emit = silent, region: str = REGION, account: str = ""
+    ) -> None:
         self._stack, self._emit, self._region = stack, emit, region
+        self._account = account or stack
         self._folder = project.folder("local")
         self._moto = Moto(project.folder("local", "moto"), self._teller(AWS))
         self._began = time.monotonic()
@@ -125,7 +134,7 @@ class LocalTarget:
         Raises `MlinfraError`.
         """
         self._began = time.monotonic()
-        account = account_for(self._folder, self._stack)
+        account = account_for(self._folder, self._account)
         with ThreadPoolExecutor(2) as threads:
             kubernetes = threads.submit(self._up_kubernetes, pools)
             server = self._up_moto()
@@ -138,7 +147,7 @@ class LocalTarget:
         server, info = self._moto.running(), self._cluster.info()
         if server is None or info is None:
             return None
-        account = account_for(self._folder, self._stack)
+        account = account_for(self._folder, self._account)
         return self._access(server, account, self._moto.world(server, account), info)
 
     def _access(self, server: Server, account: str, world: str, info: ClusterInfo) -> LocalAccess:
@@ -156,7 +165,7 @@ class LocalTarget:
 
     def status(self) -> LocalStatus:
         """How the target is. Starts nothing."""
-        account = account_for(self._folder, self._stack)
+        account = account_for(self._folder, self._account)
         server, world = self._moto.running(), ""
         if server:
             with contextlib.suppress(MlinfraError):  # it runs and does not answer: `up` will replace it
@@ -191,9 +200,9 @@ class LocalTarget:
         self._cluster.stop()
 
     def reset(self) -> None:
-        """Delete the stack's cluster, and all that moto remembers of the stack's account."""
+        """Delete the stack's cluster, and all that moto remembers of the stack's account, whoever made it there."""
         self._cluster.delete()
-        self._moto.wipe(account_for(self._folder, self._stack))
+        self._moto.wipe(account_for(self._folder, self._account))
 
     def remove_nodes(self) -> None:
         """Delete the stack's nodes, after all else is destroyed; nothing to do where the cluster does not run."""

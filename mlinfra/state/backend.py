@@ -65,14 +65,14 @@ def using_backend(
 def open_backend(project: Project, url: str, secrets_provider: str) -> Backend:
     """The backend that a stack file names.
 
-    `files` keeps states in files under `.mlinfra/state/`, their secrets encrypted with a key made for this project.
+    `files` keeps states in files under `.mlinfra/state/`; the passphrase of their secrets is one made for this project.
     Any other URL is one of Pulumi's backends; its passphrase comes from the environment. Raises `MlinfraError` when
     that is missing.
     """
     if url == FILES:
         folder = project.folder("state")
         environment = {PASSPHRASE_FILE: str(_key(folder))}
-        return Backend(f"file://{folder}", "passphrase", local=True, environment=environment)
+        return Backend(f"file://{folder}", secrets_provider, local=True, environment=environment)
     environment = {key: os.environ[key] for key in (PASSPHRASE, PASSPHRASE_FILE) if key in os.environ}
     if secrets_provider == "passphrase" and not environment:
         raise MlinfraError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from mlinfra.state import api_stacks, deployments, holds, stacks, updates, versi
 from mlinfra.state.compare import Change, compare
 from mlinfra.state.context import Context, Redactor
 from mlinfra.state.deployments import Untyped
+from mlinfra.state.keys import UnreadableError
 from mlinfra.state.refused import RefusedError
 from mlinfra.state.stacks import Name, StackRow
 from mlinfra.state.store import Transaction
@@ -51,6 +52,14 @@ class ServiceStates:
         with _told("the state cannot be read"), self.store.transaction() as tx:
             found = stacks.find(tx, Name(ORGANIZATION, project, stack))
             return {} if found is None else dict(api_stacks.current(tx, found).deployment)
+
+    def decrypt(self, project: str, stack: str, ciphertext: bytes) -> str:
+        """A secret of a stack's state, which the service has encrypted: JSON."""
+        with _told("a secret of the state cannot be read"), self.store.transaction() as tx:
+            try:
+                return tx.keys.decrypt(ciphertext, self._need(tx, project, stack).id).decode()
+            except UnreadableError:
+                raise RefusedError(400, f"It is not a secret of stack {stack}.") from None
 
     def tags(self, project: str, stack: str) -> dict[str, str] | None:
         """What is noted beside a stack's state; None when there is no such stack."""
@@ -104,6 +113,21 @@ class ServiceStates:
             left = {key: item for key, item in whole.deployment.items() if key != "pending_operations"}
             asked = Asked("import", dry=False, author="mlinfra", message="operations that were cut off are taken out")
             updates.replace(tx, found, Untyped(whole.schema, whole.features, left), asked)
+
+    def unprotect(self, project: str, stack: str, urns: Collection[str]) -> None:
+        """Take the engine's protection off resources, as `pulumi state unprotect` does."""
+        with _told("the protection cannot be taken away"), self.store.transaction() as tx:
+            found = self._need(tx, project, stack)
+            whole = api_stacks.current(tx, found)
+            wanted = set(urns)
+            resources = [
+                {key: value for key, value in item.items() if key != "protect" or item["urn"] not in wanted}
+                for item in whole.deployment.get("resources") or []
+            ]
+            asked = Asked("import", dry=False, author="mlinfra", message="the protection of what is given up is lifted")
+            left = Untyped(whole.schema, whole.features, {**whole.deployment, "resources": resources})
+            updates.free(tx, found)
+            updates.replace(tx, found, left, asked)
 
     @contextmanager
     def hold(

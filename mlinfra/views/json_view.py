@@ -6,11 +6,14 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.graph import Graph
 from mlinfra.report import Event, Fact, Note, Printed, Report, Step, Task
+
+if TYPE_CHECKING:  # one command shows it, and all load the views
+    from mlinfra.checks.data.record import DataReport
 
 FORMAT = 1
 """Version of the lines' form; it changes when a field changes its meaning or goes, not when one is added."""
@@ -85,6 +88,10 @@ class JsonView:
         for step in steps:
             self._write("difference", **step.as_json())
 
+    def data(self, report: DataReport, stack: str, *, markdown: bool = False) -> None:  # noqa: ARG002
+        """A line `data`."""
+        self._write("data", stack=stack, **report.as_json())
+
     def message(self, text: str, **fields: Any) -> None:
         """A line `message`."""
         self._write("message", text=text, **fields)
@@ -94,6 +101,10 @@ class JsonView:
         raise RuntimeError(f"a program cannot be asked: {question}")
 
     def ask(self, question: str) -> str:
+        """Programs are not asked."""
+        raise RuntimeError(f"a program cannot be asked: {question}")
+
+    def ask_secret(self, question: str) -> str:
         """Programs are not asked."""
         raise RuntimeError(f"a program cannot be asked: {question}")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +18,9 @@ from mlinfra.graph import Graph, Kind
 from mlinfra.report import Event, Fact, Note, Operation, Printed, Report, State, Step
 from mlinfra.views.progress import Progress
 from mlinfra.views.words import DONE, SIGNS, cell, counted, duration, short_type, value
+
+if TYPE_CHECKING:  # one command shows it, and all load the views
+    from mlinfra.checks.data.record import DataReport
 
 _FILE_WIDTH = 400
 _NUMBERS = ("version", "resources")
@@ -177,6 +181,20 @@ class PersonView:
         self.out.print(f"[bold]{escape(heading)}[/]" if steps else escape(f"{heading}: nothing differs."))
         self._by_component(steps)
 
+    def data(self, report: DataReport, stack: str, *, markdown: bool = False) -> None:
+        """A table of the stores and one of their readers, a row each; or the same as Markdown."""
+        from mlinfra.views import data_tables
+
+        if markdown:
+            self.message(data_tables.markdown(report, stack))
+            return
+        self.table("stores", data_tables.STORES, data_tables.stores(report))
+        self.out.print()
+        self.table("readers", data_tables.READERS, data_tables.readers(report))
+        self.out.print()
+        for note in data_tables.notes(report):
+            self.out.print(escape(note))
+
     def message(self, text: str, **fields: Any) -> None:  # noqa: ARG002 — the fields are for programs
         """The sentence."""
         self._progress.stop()
@@ -211,6 +229,14 @@ class PersonView:
         self.err.print(f"[bold]{escape(question)}[/] ", end="")
         try:
             return input()
+        except EOFError:
+            return ""
+
+    def ask_secret(self, question: str) -> str:
+        """A line from the terminal that is not shown while it is typed; nothing at its end."""
+        self._progress.stop()
+        try:
+            return getpass.getpass(f"{question} ")  # it asks when the terminal shows nothing any more, and no sooner
         except EOFError:
             return ""
 

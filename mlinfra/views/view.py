@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.graph import Graph
 from mlinfra.report import Event, Fact, Report, Step
+
+if TYPE_CHECKING:  # one command shows it, and all load the views
+    from mlinfra.checks.data.record import DataReport
 
 
 class View(Protocol):
@@ -43,6 +46,9 @@ class View(Protocol):
     def differences(self, steps: Sequence[Step], heading: str) -> None:
         """What differs between two versions of a state, a step for each resource."""
 
+    def data(self, report: DataReport, stack: str, *, markdown: bool = False) -> None:
+        """What data a stack holds, and who can read it; `markdown` for a document, where a person asks for one."""
+
     def message(self, text: str, **fields: Any) -> None:
         """A plain sentence; `fields` say the same to a program."""
 
@@ -51,6 +57,9 @@ class View(Protocol):
 
     def ask(self, question: str) -> str:
         """Ask for a line of text; only where there is a terminal."""
+
+    def ask_secret(self, question: str) -> str:
+        """Ask for a text that is not shown while it is typed; only where there is a terminal."""
 
     def close(self) -> None:
         """Nothing more will be shown."""

@@ -6,9 +6,10 @@ All of it is pure but for running the blueprint's own code: no engine, no networ
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -23,6 +24,10 @@ from mlinfra.report import Emit, silent
 from mlinfra.stack import Stack
 from mlinfra.validation import diagnostics_of
 from mlinfra.workflow.library import guarded, lint_blueprint, load_blueprint, relative
+from mlinfra.workflow.request import Request
+
+if TYPE_CHECKING:
+    from mlinfra.workflow.imports import Imported
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,43 @@ class Compiled:
     warnings: tuple[Diagnostic, ...]
 
 
-def compile_stack(project: Project, stack: Stack, emit: Emit = silent) -> Compiled:
-    """The graph of a stack; raises `MlinfraError` with every problem found, in the stack file and in the blueprint."""
+def compile_request(request: Request, *, stand_in: bool = False, look_far: bool = True) -> Compiled:
+    """The graph of the stack that a request is about, with what it imports from other stacks.
+
+    With `stand_in`, what comes of a stack that is not up is a warning, and the rest is checked with a value of the
+    parameter's shape. Without `look_far`, so is what comes of a stack whose state is not within the project. Raises as
+    `compile_stack`.
+    """
+    stack = request.stack()
+    if not stack.file.imports:
+        return compile_stack(request.project, stack, request.emit)
+    from mlinfra.workflow.imports import read_imports  # it needs the states, which most stacks do not
+
+    imported = read_imports(request, stack, look_far=look_far)
+    return compile_stack(request.project, stack, request.emit, imported=imported, stand_in=stand_in)
+
+
+def compile_stack(
+    project: Project,
+    stack: Stack,
+    emit: Emit = silent,
+    *,
+    imported: Mapping[str, Imported] | None = None,
+    stand_in: bool = False,
+) -> Compiled:
+    """The graph of a stack; raises `MlinfraError` with every problem found, in the stack file and in the blueprint.
+
+    `imported` has what the stack imports, which a compiler does not read by itself: it has neither states nor
+    credentials. A stack that imports cannot be compiled without.
+    """
+    if stack.file.imports and imported is None:
+        raise ValueError(f"stack {stack.name} has imports, and nobody has read them")
     function = load_blueprint(project, stack.blueprint, stack.place("blueprint"))
     problems = Problems()
     _check_version(function, stack, problems)
-    params = _params(function, stack, problems)
+    values = _imports(function, stack, imported or {}, problems, stand_in=stand_in)
+    problems.raise_errors()
+    params = _params(function, stack, values, problems)
     problems.raise_errors()
     assert params is not None
     environment = stack.environment()
@@ -78,16 +114,35 @@ def _check_version(function: BlueprintFunction[Any], stack: Stack, problems: Pro
         )
 
 
-def _params(function: BlueprintFunction[Any], stack: Stack, problems: Problems) -> Params | None:
+def _imports(
+    function: BlueprintFunction[Any],
+    stack: Stack,
+    imported: Mapping[str, Imported],
+    problems: Problems,
+    *,
+    stand_in: bool,
+) -> dict[str, Any]:
+    """The parameters that are imported, by name."""
+    if not stack.file.imports:
+        return {}
+    from mlinfra.workflow.import_values import fill
+
+    return fill(function.params, stack, imported, problems, stand_in=stand_in)
+
+
+def _params(
+    function: BlueprintFunction[Any], stack: Stack, imported: Mapping[str, Any], problems: Problems
+) -> Params | None:
+    values = {**stack.file.params, **imported}
+
+    def place(path: tuple[str | int, ...]) -> Location:
+        return stack.place("imports" if path and path[0] in imported else "params", *path)
+
     try:
-        params: Params = function.params.model_validate_json(json.dumps(stack.file.params))
+        params: Params = function.params.model_validate_json(json.dumps(values))
     except ValidationError as error:
         subject = f"parameters of {function.name}"
-        problems.extend(
-            diagnostics_of(
-                error, stack.file.params, function.params, lambda path: stack.place("params", *path), subject
-            )
-        )
+        problems.extend(diagnostics_of(error, values, function.params, place, subject))
         return None
     return params
 

@@ -57,7 +57,7 @@ def undecided(session: Session, unfinished: Collection[str], attached: Collectio
 
 def _doubles(token: str) -> bool:
     """Whether a second create makes a second resource, as far as is known."""
-    if token.startswith("kubernetes:"):
+    if token.startswith(("kubernetes:", "pulumi:")):  # the engine's own are in its state and nowhere else
         return False
     from mlinfra.providers.aws.registry import RESOURCES  # only needed after a crash: it loads botocore
 

@@ -26,6 +26,7 @@ from mlinfra.tools.table import TOOLS
 from mlinfra.wire.protocol import plugin_pb2
 from mlinfra.workflow.compile import Compiled
 from mlinfra.workflow.cut_off import forgotten, left_behind, undecided
+from mlinfra.workflow.loss import guarded
 from mlinfra.workflow.request import Request
 
 PACKAGES = {"aws": "pulumi-aws", "kubernetes": "pulumi-kubernetes"}
@@ -39,13 +40,15 @@ PLUGIN_SERVER = "MLINFRA_PLUGIN_SERVER"
 class Landed:
     """A stack on its target, ready to run.
 
-    `lost` names what of the target was made anew since the last run and has forgotten what the state remembers;
-    `repaired` says what had to be mended after a run that was cut off, `cut_off` what that run has left to do.
+    `resources` are the real ones in the state, before the run. `lost` names what of the target was made anew since the
+    last run and has forgotten what the state remembers; `repaired` says what had to be mended after a run that was cut
+    off, `cut_off` what that run has left to do.
     """
 
     session: Session
     program: Program
     packages: list[Any] = field(default_factory=list)
+    resources: list[dict[str, Any]] = field(default_factory=list)
     lost: tuple[str, ...] = ()
     identity: Mapping[str, str] = field(default_factory=dict)
     repaired: list[Diagnostic] = field(default_factory=list)
@@ -103,8 +106,8 @@ def land(request: Request, compiled: Compiled, session: Session) -> Iterator[Lan
         lost = _lost(request, identity) if identity and known else ()
         packages = [_plugin(package, versions[package]) for package in sorted(used - set(attached))]
         told += [*cut_off.told, *left_behind(compiled.graph, session, cut_off.unfinished)]
-        program = Program(compiled.graph, inputs, versions)
-        landed = Landed(session, program, packages, lost, identity, told, cut_off)
+        program = Program(guarded(compiled.graph, compiled.stack), inputs, versions)
+        landed = Landed(session, program, packages, known, lost, identity, told, cut_off)
         if not known:
             landed.remember()  # there is nothing to lose yet: what this run makes is made here, however it ends
         yield landed
@@ -129,7 +132,8 @@ def _land_locally(
     from mlinfra.providers.aws.provider import serve as serve_aws
     from mlinfra.providers.kubernetes.provider import serve as serve_kubernetes
 
-    access = Local(request.project, request.state_name, request.emit, region=target.region).up(compiled.graph.pools)
+    account = request.account_name(compiled.stack)
+    access = Local(request.project, request.state_name, request.emit, target.region, account).up(compiled.graph.pools)
     attached = {}
     if target.provider == "embedded":
         attached = {

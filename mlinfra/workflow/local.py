@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.local.target import LocalAccess, LocalTarget, stop_all
 from mlinfra.project import Project
 from mlinfra.report import Emit, Fact
 from mlinfra.stack import LocalTarget as LocalSection
-from mlinfra.stack import Stack, stack_names
-from mlinfra.workflow.compile import compile_stack
+from mlinfra.stack import Stack, load_stack, stack_names
+from mlinfra.workflow.compile import compile_request
 from mlinfra.workflow.request import Request
 
 
 def start(request: Request) -> LocalAccess:
     """Start what does not run, with the machines that the stack declares."""
     stack = _local_stack(request)
-    return _target(request, stack).up(compile_stack(request.project, stack, request.emit).graph.pools)
+    return _target(request, stack).up(compile_request(request, stand_in=True, look_far=False).graph.pools)
 
 
 def environment(request: Request) -> dict[str, str]:
@@ -26,7 +28,7 @@ def environment(request: Request) -> dict[str, str]:
         raise MlinfraError(
             Diagnostic(
                 f"the local target of {request.state_name} does not run",
-                remedy=f"Start it: mlinfra local up --stack {request.stack_name}, or mlinfra up.",
+                remedy=f"Start it: {request.command('local up')}, or {request.command('up')}.",
                 code="local-stopped",
             )
         )
@@ -56,16 +58,26 @@ def status(project: Project) -> list[Fact]:
 
 
 def _fact(project: Project, name: str) -> Fact:
-    found = LocalTarget(project, name).status()
+    found = LocalTarget(project, name, account=_account_name(project, name)).status()
     moto = f"AWS at {found.aws_endpoint} as account {found.account}" if found.moto_running else "AWS stopped"
     cluster = f"cluster {found.cluster}" + (f" with {found.nodes} nodes" if found.cluster == "running" else "")
     return Fact(name, found.moto_running and found.cluster == "running", f"{moto}; {cluster}", found.as_json())
 
 
+def _account_name(project: Project, state_name: str) -> str:
+    """What the account of a stack or of its rehearsal is called; as the stack where its file is not there."""
+    stacks = [name for name in stack_names(project) if state_name == name or state_name.startswith(f"{name}-")]
+    with suppress(MlinfraError, ValueError):
+        name = max(stacks, key=len)
+        return f"{load_stack(project, name).file.environment.name}{state_name.removeprefix(name)}"
+    return state_name
+
+
 def _target(request: Request, stack: Stack) -> LocalTarget:
     section = stack.file.target
     assert isinstance(section, LocalSection)
-    return LocalTarget(request.project, request.state_name, request.emit, region=section.region)
+    account = request.account_name(stack)
+    return LocalTarget(request.project, request.state_name, request.emit, section.region, account)
 
 
 def _local_stack(request: Request) -> Stack:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.engine.redaction import Redactor
+from mlinfra.engine.registration import ORIGIN
 from mlinfra.engine.session import Session, moved_away
 from mlinfra.workflow.places import using_state
 from mlinfra.workflow.request import Request
@@ -32,7 +33,7 @@ def _read(request: Request, session: Session, show_secrets: bool) -> dict[str, A
             Diagnostic(
                 f"stack {request.state_name} has no outputs yet",
                 detail="It has not been updated, or it was destroyed.",
-                remedy=f"Run mlinfra up --stack {request.stack_name}.",
+                remedy=f"Run {request.command('up')}.",
                 code="no-outputs",
             )
         )
@@ -42,5 +43,8 @@ def _read(request: Request, session: Session, show_secrets: bool) -> dict[str, A
         if asked.returncode:
             told = asked.stderr.decode(errors="replace").strip()
             raise MlinfraError(Diagnostic("the secrets cannot be read", detail=told, code="outputs-secrets"))
-        return dict(json.loads(asked.stdout))
-    return dict(Redactor().data(root.get("outputs") or {}))
+        found = dict(json.loads(asked.stdout))
+    else:
+        found = dict(Redactor().data(root.get("outputs") or {}))
+    found.pop(ORIGIN, None)
+    return found

@@ -46,10 +46,9 @@ def using_state(
     with backend as opened:
         program = binary or ensure(["pulumi"], request.emit)["pulumi"]
         name = request.state_name
-        remote = not opened.local
-        session = Session(
-            request.project, stack.blueprint, name, opened, program, {}, cloud=remote, workspace=workspace
-        )
+        # A key of a cloud is asked for with the user's credentials, wherever the state is.
+        cloud = not opened.local or "://" in opened.secrets_provider
+        session = Session(request.project, stack.blueprint, name, opened, program, {}, cloud=cloud, workspace=workspace)
         session.prepare()
         yield session
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from mlinfra.engine.run import Verb
 from mlinfra.report import Report
 from mlinfra.workflow.request import Request
-from mlinfra.workflow.run import opened, refuse_protected
+from mlinfra.workflow.run import opened
 
 
 def preview(request: Request, *, refresh: bool = False) -> Report:
-    """The plan of a stack; `refresh` looks at the real resources first. Protected losses are errors already here."""
+    """The plan of a stack; `refresh` looks at the real resources first. Data that would be lost is an error here."""
     with opened(request, "preview") as run:
-        outcome = run.engine(Verb.PREVIEW, refresh=refresh)
-        refuse_protected(run, outcome)
-        return run.report(outcome)
+        return run.report(run.plan(refresh=refresh))

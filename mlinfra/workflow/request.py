@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Request:
     emit: Emit = silent
     wait: bool = False
     """Whether to wait for a run that has the stack, rather than to be refused."""
+    ask: Callable[[str], str] | None = None
+    """Asks a person for a secret value, which is not shown while it is typed; None: nobody is there to be asked."""
 
     def command(self, verb: str) -> str:
         """A command on the same stack, sent to the same place, for messages to name."""
@@ -44,6 +47,13 @@ class Request:
         # Two clusters are two states: what one of them has says nothing of the other.
         which = f"-{short_hash(str(self._absolute(path)), length=6)}" if path else ""
         return f"{self.stack_name}-{kind}{which}"
+
+    def account_name(self, stack: Stack) -> str:
+        """What the AWS account on the local target is called: by the environment, so that its stacks share one.
+
+        Runs that are sent elsewhere have accounts of their own, as they have states of their own.
+        """
+        return f"{stack.file.environment.name}{self.state_name.removeprefix(self.stack_name)}"
 
     def _absolute(self, path: str) -> Path:
         return (self.project.root / Path(path).expanduser()).resolve()

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.engine.redaction import Redactor
 from mlinfra.engine.run import Outcome, Verb, run_engine
 from mlinfra.functions import UNKNOWN
 from mlinfra.graph import REDACTED, Secret
-from mlinfra.report import Note, Report
-from mlinfra.workflow.compile import Compiled, compile_stack
+from mlinfra.report import Emit, Event, Note, Report
+from mlinfra.workflow.applied import digest, is_applied, note
+from mlinfra.workflow.compile import Compiled, compile_request
 from mlinfra.workflow.landing import Landed, land, tools
 from mlinfra.workflow.lock import stack_lock
+from mlinfra.workflow.loss import Guard, Loss
 from mlinfra.workflow.places import refuse_elsewhere, using_state
 from mlinfra.workflow.record import record
 from mlinfra.workflow.request import Request
+from mlinfra.workflow.secret_values import supplied
 
 
 @dataclass
@@ -30,26 +33,75 @@ class Run:
     redactor: Redactor
 
     def engine(
-        self, verb: Verb, *, refresh: bool = False, unprotect: bool = False, targets: Collection[str] = ()
+        self,
+        verb: Verb,
+        *,
+        refresh: bool = False,
+        unprotect: bool = False,
+        targets: Collection[str] = (),
+        excluded: Collection[str] = (),
     ) -> Outcome:
         """Run the engine once; a run that failed is told in the outcome, not raised.
 
         Where the state may be wrong about what is there, everything is read first, whatever `refresh` says. `targets`
-        are URNs, for a run that is about these alone.
+        are URNs, for a run that is about these alone; `excluded` are those that it leaves alone.
         """
         program = self.landed.program
         if unprotect:
-            program = type(program)(program.graph, program.provider_inputs, program.versions, unprotect=True)
+            program = replace(program, unprotect=True)
         return run_engine(
             self.landed.session,
             program,
             verb,
-            self.request.emit,
+            self._emit(verb),
             packages=self.landed.packages,
             refresh=refresh or self.landed.stale,
             targets=targets,
+            excluded=excluded,
             redactor=self.redactor,
         )
+
+    def plan(self, *, refresh: bool = False) -> Outcome:
+        """Plan an update. Raises `MlinfraError` when it would lose data that the stack does not give up.
+
+        What it gives up without need is warned of.
+        """
+        outcome = self.engine(Verb.PREVIEW, refresh=refresh, unprotect=True)
+        losses = [*self.guard.removed(), *self.guard.planned(outcome.gone)]
+        self.guard.refuse(losses)
+        for diagnostic in outcome.diagnostics:
+            if diagnostic.code == "protected":  # a loss that the engine alone has seen coming
+                self.request.emit(Note(diagnostic))
+        self.warn(losses)
+        return outcome
+
+    def needs_plan(self, *, refresh: bool) -> bool:
+        """Whether an update could lose data, as far as can be known without a plan.
+
+        It cannot where the state has nothing that holds data, or where neither stack nor state has changed since the
+        last update.
+        """
+        landed = self.landed
+        return bool(self.guard.held) and (refresh or landed.stale or not is_applied(landed.session, self._digest()))
+
+    def warn(self, losses: Collection[Loss] = ()) -> None:
+        """Warn of what the stack gives up and a run that comes to these losses does not lose."""
+        for needless in self.guard.needless(losses):
+            self.request.emit(Note(needless))
+
+    def lift(self) -> None:
+        """Take the engine's protection off what the stack gives up: it looks at the state's, not at the stack file."""
+        if lifted := self.guard.to_lift():
+            self.landed.session.unprotect(lifted)
+            self.landed.resources = self.landed.session.resources()
+            self.__dict__.pop("guard")
+
+    @cached_property
+    def guard(self) -> Guard:
+        """What holds data in the state, as it was before the run."""
+        session = self.landed.session
+        compiled = self.compiled
+        return Guard(compiled.stack, compiled.graph, self.landed.resources, session.project_name, session.stack)
 
     def report(self, outcome: Outcome, verb: str | None = None) -> Report:
         """What an outcome comes to, for the views and for the record."""
@@ -77,13 +129,30 @@ class Run:
         if outcome.succeeded:
             self.landed.resolve(outcome.verb)
             self.landed.remember()
+        if outcome.succeeded and outcome.verb is Verb.UP:
+            self.landed.resources = self.landed.session.resources()
+            note(self.landed.session, self._digest())
         return report
+
+    def _digest(self) -> str:
+        return digest(self.compiled.graph, self.compiled.stack, self.landed.program.versions, self.landed.resources)
+
+    def _emit(self, verb: Verb) -> Emit:
+        """Where the engine's run is told. Of what is protected a plan's refusal tells more than the engine does."""
+        emit = self.request.emit
+
+        def without_protection(event: Event) -> None:
+            if not (isinstance(event, Note) and event.diagnostic.code == "protected"):
+                emit(event)
+
+        return without_protection if verb is Verb.PREVIEW else emit
 
 
 @contextmanager
 def opened(request: Request, verb: str) -> Iterator[Run]:
     """Compile the stack and land it on its target, locked, and repaired where a run before was cut off."""
-    compiled = compile_stack(request.project, request.stack(), request.emit)
+    # What is destroyed needs none of what it was made with: what it imported may be gone already.
+    compiled = compile_request(request, stand_in=verb == "destroy")
     for warning in compiled.warnings:
         request.emit(Note(warning))
     with (
@@ -94,32 +163,21 @@ def opened(request: Request, verb: str) -> Iterator[Run]:
         with land(request, compiled, session) as landed:
             for told in landed.repaired:
                 request.emit(Note(told))
-            yield Run(request, compiled, landed, Redactor())
+            _give_values(request, landed, verb)
+            run = Run(request, compiled, landed, Redactor())
+            run.lift()
+            yield run
 
 
-def refuse_protected(run: Run, plan: Outcome) -> None:
-    """Raise `MlinfraError` when a plan deletes or replaces what is protected: before anything is touched."""
-    if not plan.protected:
-        return
-    raise MlinfraError(
-        *(
-            Diagnostic(
-                f"{step.node} is protected, and this run would {step.operation} it",
-                detail=f"What forces it: {', '.join(step.replaces)}." if step.replaces else "",
-                remedy=f"Take {step.component!r} out of the stack's `protect` list first, if losing it is meant.",
-                component=step.component,
-                resource=step.node,
-                location=run.compiled.graph.source_of(step.node),
-                code="protected",
-            )
-            for step in dict.fromkeys(plan.protected)
-        )
+def _give_values(request: Request, landed: Landed, verb: str) -> None:
+    """Put the values of secrets into the program; warn of those that a plan goes on without."""
+    program = landed.program
+    graph, told = supplied(
+        program.graph, landed.resources, verb, ask=request.ask, stand_ins=request.rehearse or request.target == "local"
     )
-
-
-def has_protected(run: Run) -> bool:
-    """Whether anything in the graph is protected, so that a run is planned before it is made."""
-    return any(node.options.protect for node in run.compiled.graph)
+    for warning in told:
+        request.emit(Note(warning))
+    landed.program = replace(program, graph=graph)
 
 
 def shown(value: object) -> object:

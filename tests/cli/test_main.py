@@ -12,7 +12,10 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("sqlalchemy", "h11", "cryptography", "boto3", "moto", "grpc")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["state", "--help"], ["validate", "--stack", "dev"], ["stacks"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["state", "--help"], ["validate", "--stack", "dev"], ["report", "data", "--stack", "dev"], ["stacks"]],
+)
 def test_what_needs_no_state_and_no_engine_loads_neither(arguments: list[str]) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "mlinfra", *arguments]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

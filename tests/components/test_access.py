@@ -7,7 +7,10 @@ import pytest
 from mlinfra.components.access import account_id
 from mlinfra.components.bucket import Bucket
 from mlinfra.components.endpoint import Endpoint
+from mlinfra.components.node_pool import NodePool
+from mlinfra.components.queue import Queue
 from mlinfra.components.training_cluster import TrainingCluster
+from mlinfra.components.training_job import TrainingJob
 from mlinfra.graph import Document, Join, Kind, Ref
 
 
@@ -58,7 +61,7 @@ def test_nothing_to_allow_is_no_role(expanded: Any) -> None:
 def test_no_aws_is_no_role(expanded: Any) -> None:
     result = expanded(lambda: endpoint(reads=1), "kubeconfig")
     assert not {"role", "policy", "identity"} & result.names_of("api")
-    assert result.codes == ["target-without-aws"]
+    assert result.codes == ["bucket-cluster"]
 
 
 @pytest.mark.parametrize(
@@ -126,3 +129,71 @@ def test_account_id_is_asked_for_once(expanded: Any) -> None:
             assert account_id(scope) == account_id(scope)
 
     assert expanded(lambda: Twice("b")).names_of("b") == {"account"}
+
+
+# ------------------------------------------------------------------------------------------------ personal data
+
+
+def job(**fields: Any) -> TrainingJob:
+    pool = NodePool("cpu", instance_type="m6i.xlarge")
+    return TrainingJob("fit", cluster=TrainingCluster("train", pools=[pool]), pool=pool, **fields)
+
+
+def people() -> Bucket:
+    return Bucket("people", classification="pii", expire_days=30)
+
+
+WORKLOADS = {"endpoint": lambda **fields: Endpoint("fit", cluster=TrainingCluster("train"), **fields), "job": job}
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize(
+    ("classification", "anonymizes", "refused"),
+    [
+        ("internal", None, True),
+        ("public", None, True),
+        ("confidential", None, True),
+        ("pii", None, False),
+        ("internal", "counts per item only, none below 20", False),
+    ],
+)
+def test_personal_data_flows_into_what_is_marked_so_only(
+    expanded: Any, workload: str, classification: Any, anonymizes: str | None, refused: bool
+) -> None:
+    def declare() -> Any:
+        other = Bucket("models", classification=classification, expire_days=9)
+        return WORKLOADS[workload](reads=[people(), Bucket("plain")], writes=[other], anonymizes=anonymizes)
+
+    result = expanded(declare)
+    assert result.codes == (["personal-data-flow"] if refused else [])
+    for diagnostic in result.diagnostics:
+        assert diagnostic.component == "fit"
+        assert "reads personal data from 'people' and writes to Bucket('models')" in diagnostic.summary
+        assert "anonymizes=" in diagnostic.remedy
+    notes = result.inputs("fit/service-account")["metadata"].get("annotations", {})
+    assert notes == ({"mlinfra.dev/anonymizes": anonymizes} if anonymizes else {})
+
+
+def test_each_store_that_is_not_marked_is_told_of(expanded: Any) -> None:
+    def declare() -> Any:
+        return job(reads=[people()], writes=[Bucket("models"), Queue("work"), Queue("safe", classification="pii")])
+
+    told = [item.summary.partition("writes to ")[2] for item in expanded(declare).diagnostics]
+    assert [text.partition(",")[0] for text in told] == ["Bucket('models')", "Queue('work')"]
+
+
+def test_writing_personal_data_wants_no_reading(expanded: Any) -> None:
+    assert expanded(lambda: job(reads=[Bucket("plain")], writes=[people(), Bucket("models")])).codes == []
+
+
+def test_erasing_is_neither_reading_nor_writing(expanded: Any) -> None:
+    result = expanded(lambda: job(erases=[people()]))
+    actions = {action for item in statements(result, "fit/policy") for action in item["Action"]}
+    assert {"s3:DeleteObjectVersion", "s3:PutObjectVersionTagging", "s3:ListBucketVersions"} <= actions
+    assert not {"s3:GetObject", "s3:PutObject", "kms:Decrypt"} & actions
+    assert [item["Sid"] for item in statements(result, "people/key")] == ["AdministeredByTheAccount"]
+
+
+def test_only_what_can_be_erased_is_erased(expanded: Any) -> None:
+    (diagnostic,) = expanded(lambda: job(erases=[Queue("work")])).diagnostics
+    assert "Queue('work') holds nothing that can be erased piece by piece" in diagnostic.summary

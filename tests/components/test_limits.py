@@ -9,15 +9,21 @@ from hypothesis import strategies as st
 
 from mlinfra.checks import check_names
 from mlinfra.components.bucket import Bucket
+from mlinfra.components.bucket_options import Notification, Replica
 from mlinfra.components.endpoint import Endpoint
 from mlinfra.components.monitoring import Monitoring
 from mlinfra.components.node_pool import NodePool
+from mlinfra.components.queue import Queue
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob
 from mlinfra.components.values import Route
 
 IMAGE = "registry.example.com/image@sha256:" + "ab" * 32
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a whole graph is slow to shrink, and the message says enough
+NAMED = (
+    *("aws:iam/role:Role", "aws:ecr/repository:Repository", "aws:sns/topic:Topic", "aws:sqs/queue:Queue"),
+    "aws:kms/alias:Alias",
+)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -29,10 +35,17 @@ def names(longest: int, *, extra: str = "-") -> st.SearchStrategy[str]:
 
 
 def everything(parts: list[str]) -> Monitoring:
-    data, pool_name, train, fit, api, watch = parts
+    data, pool_name, train, fit, api, watch, work = parts
     pool = NodePool(pool_name, instance_type="g5.xlarge")
     cluster = TrainingCluster(train, pools=[pool])
-    store = Bucket(data)
+    queue = Queue(work)
+    store = Bucket(
+        data,
+        classification="pii",
+        expire_days=90,
+        replica=Replica(region="eu-central-1"),
+        notifications=[Notification(to=queue)],
+    )
     job = TrainingJob(fit, cluster=cluster, pool=pool, gpus=1, image=IMAGE, reads=[store])
     endpoint = Endpoint(api, cluster=cluster, image=IMAGE, writes=[store])
     route = Route(critical="email:a@example.com", warning="webhook:https://example.com")  # type: ignore[arg-type]
@@ -47,7 +60,7 @@ def everything(parts: list[str]) -> Monitoring:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    parts=st.lists(names(30), min_size=6, max_size=6, unique=True),
+    parts=st.lists(names(30), min_size=7, max_size=7, unique=True),
     blueprint=names(80, extra="-_"),
     environment=names(32),
     target=st.sampled_from(["local", "eks"]),
@@ -65,13 +78,9 @@ def test_names_stay_within_limits(
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_environments_never_share_a_name_of_the_account(expanded: Any, environments: list[str]) -> None:
     def physical(environment: str) -> set[str]:
-        graph = expanded(lambda: everything(list("abcdef")), environment=environment).graph
+        graph = expanded(lambda: everything(list("abcdefg")), environment=environment).graph
         keys = {"aws:s3/bucket:Bucket": "bucket"}
-        return {
-            node.inputs[keys.get(node.type, "name")]
-            for node in graph
-            if node.type in (*keys, "aws:iam/role:Role", "aws:ecr/repository:Repository", "aws:sns/topic:Topic")
-        }
+        return {node.inputs[keys.get(node.type, "name")] for node in graph if node.type in (*keys, *NAMED)}
 
     first, second = environments
     assert not physical(first) & physical(second)

@@ -136,14 +136,14 @@ def test_an_update_that_would_lose_what_is_protected_changes_nothing(environment
     lab = environments
     blueprint = lab.root / "blueprints" / "recommender.py"
     text = blueprint.read_text()
-    blueprint.write_text(text.replace('Bucket("models")', 'Bucket("newmodels")'))
+    blueprint.write_text(text.replace('Bucket("models"', 'Bucket("newmodels"'))
     stack = lab.root / "stacks" / "prod.yaml"
     values = stack.read_text()
     stack.write_text(values.replace("protect: [data, models]", "protect: [data]"))
     try:
         ran = lab.run("up", "--stack", "prod", "--yes", "--json", code=1)
         errors = [item for item in ran.lines("diagnostic") if item["severity"] == "error"]
-        assert {item["code"] for item in errors} == {"protected"}
+        assert {item["code"] for item in errors} == {"data-loss"}
         assert any(item["resource"] == "models/bucket" for item in errors)
         assert not ran.lines("step")
     finally:
@@ -156,7 +156,7 @@ def test_a_component_that_was_renamed_is_not_replaced(environments: Lab) -> None
     lab = environments
     blueprint = lab.root / "blueprints" / "recommender.py"
     text = blueprint.read_text()
-    blueprint.write_text(text.replace('Bucket("models")', 'Bucket("model-store", moved_from="models")'))
+    blueprint.write_text(text.replace('Bucket("models"', 'Bucket("model-store", moved_from="models"'))
     try:
         report = lab.report("up", "--stack", "dev", "--yes")
         assert "replace" not in report["counts"], report["counts"]
@@ -164,9 +164,9 @@ def test_a_component_that_was_renamed_is_not_replaced(environments: Lab) -> None
         assert "create" not in report["counts"]
     finally:
         blueprint.write_text(text)
-    renamed_back = lab.report("preview", "--stack", "dev")
-    assert renamed_back["counts"].get("delete"), "the old name is unknown by now, as it should be"
-    blueprint.write_text(text.replace('Bucket("models")', 'Bucket("model-store", moved_from="models")'))
+    renamed_back = lab.run("preview", "--stack", "dev", code=1)
+    assert 'moved_from="model-store"' in renamed_back.err, "the old name is unknown by now, as it should be"
+    blueprint.write_text(text.replace('Bucket("models"', 'Bucket("model-store", moved_from="models"'))
     lab.report("up", "--stack", "dev", "--yes")
     lab.report("destroy", "--stack", "dev", "--yes")
     blueprint.write_text(text)
@@ -185,6 +185,8 @@ def test_a_rehearsal_leaves_the_stack_alone(environments: Lab) -> None:
 def test_after_destroy_nothing_is_left(environments: Lab) -> None:
     lab = environments
     lab.report("destroy", "--stack", "staging", "--yes")
+    stack = lab.root / "stacks" / "prod.yaml"
+    stack.write_text(stack.read_text().replace("protect: [data, models]", "allow_loss: [data, models, train]"))
     lab.report("destroy", "--stack", "prod", "--yes", "--force", "--confirm", "prod")
     for name in ENVIRONMENTS:
         if name == "dev":

@@ -191,6 +191,37 @@ def test_a_damaged_database_is_found(kept: Lab, tmp_path: Path) -> None:
     assert refusal(lab, "state", "verify")["code"] == "state-damaged"
 
 
+@pytest.mark.parametrize("place", ["service", pytest.param("files", marks=pytest.mark.slow)])
+def test_secrets_are_encrypted_with_a_key_of_kms(kept: Lab, place: str) -> None:
+    """Every command uses the key, with the user's credentials; without those no secret of the state can be read."""
+    lab, name = kept, f"keyed-{place}"
+    lab.stack("keys", blueprint="kept")
+    lab.run("local", "up", "--stack", "keys")
+    keys = lab.client("keys", "kms")
+    key = keys.create_key()["KeyMetadata"]["KeyId"]
+    provider = f"awskms:///{key}?region=us-east-1&awssdk=v2"
+    lab.stack(name, blueprint="kept", state={"backend": place, "secrets_provider": provider})
+    lab.environment.update({key: value for key, value in lab.access("keys").items() if key.startswith("AWS_")})
+    try:
+        lab.report("up", "--stack", name, "--yes")
+        [shown] = lab.run("outputs", "--stack", name, "--show-secrets", "--json").lines("outputs")
+        assert shown["outputs"]["hidden"] == SECRET
+        [state] = rows(lab, "show", "--stack", name, "--raw", kind="state")
+        assert state["deployment"]["secrets_providers"]["type"] == "cloud"
+        assert set(lab.report("preview", "--stack", name)["counts"]) == {"same"}
+        seen = dict(lab.environment)
+        lab.environment.clear()  # who may not use the key reads no secret
+        told = lab.run("outputs", "--stack", name, "--show-secrets", "--json", code=1)
+        assert SECRET not in told.out + told.err
+        lab.environment.update(seen)
+        lab.report("destroy", "--stack", name, "--yes")
+    finally:
+        lab.environment.clear()
+    assert SECRET.encode() not in b"".join(
+        path.read_bytes() for path in lab.written() if not path.is_relative_to(lab.root / ".mlinfra" / "local")
+    )
+
+
 @pytest.mark.slow
 def test_a_state_goes_round_every_place_and_loses_nothing(kept: Lab, tmp_path: Path) -> None:
     lab, stack = kept, ("--stack", "round")

@@ -105,6 +105,7 @@ def test_a_replacement_and_the_outputs(thread: Lab) -> None:
     lab.stack("thread")
     lab.report("up", "--stack", "thread", "--yes")
     lab.blueprint("thread", THREAD.replace('"thread-data"', '"thread-other"'))
+    lab.stack("thread", allow_loss=["data"])
     plan = lab.report("preview", "--stack", "thread")
     assert {step["operation"] for step in plan["steps"]} >= {"replace"}
     made = lab.report("up", "--stack", "thread", "--yes")

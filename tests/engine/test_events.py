@@ -44,7 +44,7 @@ def test_an_update_of_something_new(tmp_path: Path) -> None:
     assert {step.node for step in told.steps} == made
     assert {step.component for step in told.steps} == {"data", "note"}
     assert [step.state for step in emitted if step.node == "data/bucket"] == [State.STARTED, State.DONE]
-    assert [told.protected, told.messages] == [[], []]
+    assert [told.gone, told.messages] == [{}, []]
     assert not (tmp_path / "pipe").exists()
 
 
@@ -110,12 +110,28 @@ def test_nothing_that_is_told_holds_a_secret(name: str, tmp_path: Path) -> None:
     assert "ciphertext" not in repr(told)
 
 
-def test_a_step_that_deletes_what_is_protected(tmp_path: Path) -> None:
+def test_what_is_replaced_is_known_by_its_urn_with_what_forces_it(tmp_path: Path) -> None:
+    told, _ = read(recorded("update"), tmp_path, plans=True)
+    [(urn, step)] = told.gone.items()
+    assert urn.endswith("$aws:ssm/parameter:Parameter::note/resource")
+    assert (step.operation, step.replaces) == (Operation.REPLACE, ("name",))
+    assert {change.path for change in step.changes} == {"name", "value"}
+
+
+def test_what_was_moved_goes_by_the_urn_that_the_state_has(tmp_path: Path) -> None:
+    base = "urn:pulumi:dev::b::mlinfra:component:Bucket$aws:s3/bucket:Bucket::"
+    old = {"custom": True, "urn": f"{base}old/bucket", "inputs": {}, "outputs": {}}
+    metadata = {"op": "replace", "urn": f"{base}new/bucket", "type": "aws:s3/bucket:Bucket", "old": old, "new": old}
+    told, _ = read(line(resOutputsEvent={"metadata": metadata, "planning": True}), tmp_path, plans=True)
+    assert {urn: step.node for urn, step in told.gone.items()} == {f"{base}old/bucket": "new/bucket"}
+
+
+def test_a_step_that_deletes(tmp_path: Path) -> None:
     old = {"custom": True, "protect": True, "inputs": {}, "outputs": {}}
     urn = "urn:pulumi:dev::b::mlinfra:component:Bucket$aws:s3/bucket:Bucket::data/bucket"
     metadata = {"op": "delete", "urn": urn, "type": "aws:s3/bucket:Bucket", "old": old, "new": None}
     told, _ = read(line(resOutputsEvent={"metadata": metadata, "planning": True}), tmp_path, plans=True)
-    assert [step.node for step in told.protected] == ["data/bucket"]
+    assert {gone: step.node for gone, step in told.gone.items()} == {urn: "data/bucket"}
     assert told.counts == Counter({Operation.DELETE: 1})
 
 

@@ -45,6 +45,19 @@ def diagnosed(*messages: tuple[str, str, str], ended: Ended = FAILED, output: st
         ("Deployment api is not ready: 0 of 2 replicas", "not-ready", None),
         ("write state: no space left on device", "disk-full", None),
         ("resource data/bucket cannot be deleted: protected resource", "protected", None),
+        (
+            'unable to replace resource "urn:pulumi:dev::b::aws:s3/bucket:Bucket::data/bucket"\nas it is currently '
+            "marked for protection. To unprotect the resource, remove the `protect` flag from the resource in your "
+            "Pulumi program and run `pulumi up`",
+            "protected",
+            "data/bucket: this run would replace data/bucket, and that is a protected resource",
+        ),
+        (
+            'resource "urn:pulumi:dev::b::aws:s3/bucket:Bucket::data/bucket" cannot be deleted\nbecause it is '
+            "protected. To unprotect the resource, run `pulumi state unprotect`",
+            "protected",
+            "data/bucket: it is a protected resource, and this run would delete it",
+        ),
         ("AccessDenied: not authorized to perform s3:CreateBucket", "access-denied", None),
         ("[409] Conflict: Another update is currently in progress.", "locked", None),
         ("something nobody has met before", "engine", "data/bucket: something nobody has met before"),

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from mlinfra.engine.redaction import Redactor
-from mlinfra.engine.registration import Program, Registration, package_of
+from mlinfra.engine.registration import ORIGIN, Program, Registration, origin, package_of
 from mlinfra.functions import UNKNOWN
 from mlinfra.graph import Call, Document, Graph, Kind, Node, Options, Ref, Secret, join
 from mlinfra.wire.protocol import provider_pb2, resource_pb2, resource_pb2_grpc
@@ -258,6 +258,12 @@ def test_what_is_not_known_before_an_update_stays_unknown() -> None:
     assert monitor.registered["u"].provider == f"{urn('@aws')}::{UNKNOWN_TEXT}"
     assert dependencies(monitor.registered["u"])[1]["found"] == [urn("a")]
     assert registration.stack_outputs == {"u": UNKNOWN, "given": 1}
+    made = {"blueprint": "b", "version": "1.0.0"}
+    assert monitor.closed[urn("b-dev")] == {
+        "u": UNKNOWN,
+        "given": 1,
+        ORIGIN: {**made, "resources": {"u": ["u"], "given": ["a"]}},
+    }
 
 
 def test_secrets_stay_secret_and_are_learnt_before_they_are_sent() -> None:
@@ -270,7 +276,8 @@ def test_secrets_stay_secret_and_are_learnt_before_they_are_sent() -> None:
         "auth": {"value": Secret("t0ken-of-a")},
         "own": Secret("0wn-secret"),
     }
-    assert monitor.closed[urn("b-dev")] == {"token": Secret("t0ken-of-a"), "url": Secret("https://t0ken-of-a@host")}
+    token, url = Secret("t0ken-of-a"), Secret("https://t0ken-of-a@host")
+    assert monitor.closed[urn("b-dev")] == {"token": token, "url": url, ORIGIN: origin(registration.program.graph)}
     assert registration.redactor.text("0wn-secret t0ken-of-a") == "[secret] [secret]"
     assert all(request.acceptSecrets for request in monitor.registered.values())
 

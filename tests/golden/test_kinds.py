@@ -11,11 +11,22 @@ from pydantic import SecretStr
 from mlinfra.authoring import Blueprint, Component, Params, blueprint, recording
 from mlinfra.checks import run_checks
 from mlinfra.components.bucket import Bucket
+from mlinfra.components.bucket_options import CorsRule, Notification, ObjectLock, Replica, Transition
+from mlinfra.components.database import Database
+from mlinfra.components.dataset import Dataset
 from mlinfra.components.endpoint import Endpoint
+from mlinfra.components.image_repository import ImageRepository
+from mlinfra.components.key import Key
+from mlinfra.components.managed_secret import ManagedSecret
+from mlinfra.components.model_store import ModelStore
 from mlinfra.components.monitoring import Monitoring
+from mlinfra.components.network import Network
+from mlinfra.components.network_values import FlowLogs
 from mlinfra.components.node_pool import NodePool
+from mlinfra.components.queue import Queue
 from mlinfra.components.raw import Raw
 from mlinfra.components.registry import KINDS
+from mlinfra.components.secret_sources import FromEnvironment
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob
 from mlinfra.components.values import Autoscale, Quota, Route, Taint
@@ -28,8 +39,66 @@ HERE = Path(__file__).parent
 IMAGE = "registry.example.com/team/image@sha256:" + "0123456789abcdef" * 4
 
 
-def bucket() -> Component:
-    return Bucket("data", classification="pii", infrequent_days=60, expire_days=400, tags={"project": "recs"})
+def bucket() -> tuple[Component, ...]:
+    queue = Queue("work", key=Key("keys"))
+    data = Bucket(
+        "data",
+        classification="pii",
+        transitions=[Transition(days=60, to="STANDARD_IA"), Transition(days=120, to="GLACIER_IR")],
+        expire_days=400,
+        lock=ObjectLock(mode="governance", days=5),
+        replica=Replica(region="eu-central-1"),
+        cors=[CorsRule(origins=["https://labels.example.com"], methods=["GET"])],
+        notifications=[Notification(to=queue, prefix="in/")],
+        eventbridge=True,
+        tags={"project": "recs"},
+    )
+    cluster = TrainingCluster("train")
+    small = Bucket("small", place="cluster", cluster=cluster, image=IMAGE, storage_gib=5)
+    return data, Endpoint("api", cluster=cluster, image=IMAGE, reads=[small])
+
+
+def dataset() -> Component:
+    bucket = Bucket("data", classification="confidential")
+    clicks = Dataset("clicks", bucket=bucket, description="What people clicked on", expire_days=400)
+    views = Dataset("views", bucket=bucket, prefix="raw/views")
+    cluster = TrainingCluster("train")
+    return Endpoint("api", cluster=cluster, image=IMAGE, reads=[clicks], writes=[views])
+
+
+def model_store() -> Component:
+    return ModelStore("models", bucket=Bucket("artifacts"), description="Rankers")
+
+
+def database() -> Component:
+    cluster = TrainingCluster("train")
+    features = Database("features", classification="confidential", parameters={"work_mem": "65536"}, key=Key("keys"))
+    small = Database("small", place="cluster", cluster=cluster, image=IMAGE, storage_class="fast")
+    return Endpoint("api", cluster=cluster, image=IMAGE, reads=[features, small], writes=[features])
+
+
+def image_repository() -> Component:
+    return ImageRepository("images", key=Key("keys"), pull_accounts=["111122223333"], tags={"project": "recs"})
+
+
+def key() -> Component:
+    return Key("keys", description="The team's data", via=["s3", "sqs"], tags={"project": "recs"})
+
+
+def managed_secret() -> Component:
+    cluster = TrainingCluster("train")
+    token = ManagedSecret("hub-token", value_from=FromEnvironment("HUB_TOKEN"), in_cluster=[cluster], key=Key("keys"))
+    return Endpoint("api", cluster=cluster, image=IMAGE, reads=[token])
+
+
+def network() -> Component:
+    return Network(
+        "net", cidr="10.20.0.0/16", interface_endpoints=["ecr.api", "sts"], flow_logs=FlowLogs(traffic="rejected")
+    )
+
+
+def queue() -> Component:
+    return Queue("work", retention_days=7, receives=3, tags={"project": "recs"})
 
 
 def node_pool() -> Component:
@@ -85,8 +154,16 @@ def raw() -> Component:
     return Raw("token", type="aws:ssm/parameter:Parameter", inputs={**secret, "description": queue.output("url")})
 
 
-SAMPLES: dict[type[Component], Callable[[], Component]] = {
+SAMPLES: dict[type[Component], Callable[[], Component | tuple[Component, ...]]] = {
     Bucket: bucket,
+    Dataset: dataset,
+    ModelStore: model_store,
+    Database: database,
+    ImageRepository: image_repository,
+    Key: key,
+    Queue: queue,
+    ManagedSecret: managed_secret,
+    Network: network,
     NodePool: node_pool,
     TrainingCluster: training_cluster,
     TrainingJob: training_job,
@@ -101,7 +178,8 @@ IDS = [f"{kind.__name__}.{tier}" for kind, tier in CASES]
 def compiled(kind: type[Component], tier: Tier) -> Graph:
     @blueprint("sample", version="1.0.0")
     def sample(env: Environment, p: Params) -> Blueprint:
-        return Blueprint(SAMPLES[kind]())
+        made = SAMPLES[kind]()
+        return Blueprint(*(made if isinstance(made, tuple) else (made,)))
 
     environment = Environment(
         name=str(tier),

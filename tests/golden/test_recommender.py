@@ -49,13 +49,13 @@ def test_every_token_input_and_name_holds(project: Project, golden: str, name: s
     assert Graph.from_json(compiled.graph.to_json(reveal=True)) == compiled.graph
 
 
-def test_without_aws_every_bucket_is_named(project: Project) -> None:
+def test_without_aws_every_bucket_wants_a_place_in_the_cluster(project: Project) -> None:
     target = KubeconfigTarget(kind="kubeconfig", path="kubeconfig")
     with pytest.raises(MlinfraError) as raised:
         compile_stack(project, load_stack(project, "prod").with_target(target))
     told = raised.value.diagnostics
-    lacking = {item.component for item in told if item.code == "target-without-aws"}
-    assert lacking == {"data", "models"}
+    assert {item.component for item in told if item.code == "bucket-cluster"} == {"data", "models"}
+    assert {item.component for item in told if item.code == "bucket-in-cluster"} == {"data"}, "it is confidential"
     assert all(item.location and item.location.file == "blueprints/recommender.py" for item in told if item.component)
 
 
@@ -66,7 +66,7 @@ def test_environments_differ_in_more_than_a_number(project: Project) -> None:
     types = {name: {pool.instance_type for pool in graph.pools} for name, graph in graphs.items()}
     assert len({frozenset(item) for item in types.values()}) == 3
     protected = {name for name, node in graphs["prod"].nodes.items() if node.options.protect}
-    assert protected == {"data/bucket", "models/bucket", "train/repository"}
+    assert protected == {"data/bucket", "data/key", "data/logs-bucket", "models/bucket", "train/repository"}
     assert not any(node.options.protect for node in graphs["dev"])
 
 

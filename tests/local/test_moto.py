@@ -128,6 +128,37 @@ def test_bytes_come_back_as_they_went(server: Server) -> None:
         client("s3", server.endpoint, TWO).head_object(Bucket="bytes", Key="weights")
 
 
+@pytest.mark.parametrize(
+    ("condition", "refused"), [({}, True), ({"Condition": {"Bool": {"aws:SecureTransport": "false"}}}, False)]
+)
+def test_a_denial_on_a_condition_refuses_no_object(server: Server, condition: dict[str, Any], refused: bool) -> None:
+    s3, name = client("s3", server.endpoint, ONE), f"denied-{refused}".lower()
+    s3.create_bucket(Bucket=name)
+    arn = f"arn:aws:s3:::{name}"
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"], **condition}
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    if refused:
+        with pytest.raises(ClientError, match="403"):
+            s3.put_object(Bucket=name, Key="k", Body=b"data")
+    else:
+        s3.put_object(Bucket=name, Key="k", Body=b"data")
+        assert s3.get_object(Bucket=name, Key="k")["Body"].read() == b"data"
+
+
+def test_the_lock_of_a_bucket_that_holds_objects_can_be_changed(server: Server) -> None:
+    s3 = client("s3", server.endpoint, ONE)
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    s3.put_object(Bucket="locked", Key="k", Body=b"data")
+    for days in (3, 5):
+        retention = {"Mode": "GOVERNANCE", "Days": days}
+        configuration = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}}
+        s3.put_object_lock_configuration(Bucket="locked", ObjectLockConfiguration=configuration)
+        found = s3.get_object_lock_configuration(Bucket="locked")["ObjectLockConfiguration"]
+        assert found["Rule"]["DefaultRetention"]["Days"] == days
+    s3.put_object_lock_configuration(Bucket="locked", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+    assert "Mode" not in s3.get_object_lock_configuration(Bucket="locked")["ObjectLockConfiguration"].get("Rule", {})
+
+
 def test_many_at_once(server: Server) -> None:
     iam = client("iam", server.endpoint, ONE, max_pool_connections=16)
     policy = json.dumps({"Version": "2012-10-17", "Statement": []})

@@ -214,3 +214,13 @@ def test_tags_are_kept_beside_the_state(states: ServiceStates) -> None:
     states.tag(*DEV, "a", "1")
     states.tag(*DEV, "b", "2")
     assert states.tags(*DEV) == {"a": "1", "b": "2"}
+
+
+def test_protection_is_taken_off_what_is_named(states: ServiceStates) -> None:
+    one, two = ({**resource(name), "protect": True} for name in ("one", "two"))
+    put(states, one, two)
+    states.unprotect(*DEV, [one["urn"], "urn:of:nobody"])
+    left = states.read(*DEV)["resources"]
+    assert [item.get("protect", False) for item in left] == [False, True]
+    assert left[0] == {key: value for key, value in one.items() if key != "protect"}
+    assert "lifted" in states.versions(*DEV)[0].message

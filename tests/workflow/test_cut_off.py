@@ -35,6 +35,7 @@ def session(tmp_path: Path) -> Session:
         (BUCKET, [], False),
         (TABLE, [], True),  # not a type that we know
         ("kubernetes:core/v1:ConfigMap", [], False),
+        ("pulumi:index:Stash", [], False),  # it is in the state alone
     ],
 )
 def test_what_an_official_plugin_might_make_twice(

@@ -33,6 +33,26 @@ def test_where_a_stack_goes(options: dict[str, Any], target: Any, state: str, pr
     assert request.state_name == state
 
 
+@pytest.mark.parametrize(
+    ("stack", "options", "account"),
+    [
+        ("prod", {}, "shared"),
+        ("other", {}, "shared"),
+        ("prod", {"rehearse": True}, "shared-rehearsal"),
+        ("other", {"rehearse": True}, "shared-rehearsal"),
+        ("prod", {"target": "local"}, "shared-local"),
+        ("alone", {}, "alone"),
+    ],
+)
+def test_stacks_of_one_environment_share_an_account(
+    stack: str, options: dict[str, Any], account: str, project: Any
+) -> None:
+    text = AWS.replace("name: prod", "name: shared")
+    stacks = {"prod": text, "other": text, "alone": AWS.replace("name: prod", "name: alone")}
+    request = Request(project(stacks=stacks), stack, **options)
+    assert request.account_name(request.stack()) == account
+
+
 def test_each_cluster_has_a_state_of_its_own(project: Any) -> None:
     own = project(stacks={"prod": AWS})
     requests = {path: Request(own, "prod", target=f"kubeconfig:{path}") for path in ("kc", "./kc", "other", "/etc/kc")}

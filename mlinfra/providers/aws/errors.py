@@ -14,6 +14,7 @@ from botocore.exceptions import (
     ParamValidationError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.providers.base import UncertainError
@@ -24,6 +25,9 @@ TAKEN: Final = frozenset(
         "AlreadyExistsException",
         "BucketAlreadyExists",
         "BucketAlreadyOwnedByYou",
+        "DBInstanceAlreadyExists",
+        "DBParameterGroupAlreadyExists",
+        "DBSubnetGroupAlreadyExists",
         "EntityAlreadyExists",
         "FlowLogAlreadyExists",
         "InvalidGroup.Duplicate",
@@ -77,7 +81,7 @@ def taken(name: str, what: str) -> AwsError:
     )
 
 
-def translated(error: ClientError | BotoCoreError, operation: str, endpoint: str) -> AwsError:
+def translated(error: ClientError | BotoCoreError | ResponseParserError, operation: str, endpoint: str) -> AwsError:
     """What botocore raised in `operation` (`CreateBucket`), as an `AwsError`; it never holds a parameter's value."""
     if isinstance(error, ClientError):
         found = error.response.get("Error", {})
@@ -85,6 +89,8 @@ def translated(error: ClientError | BotoCoreError, operation: str, endpoint: str
         if message.startswith("<"):  # a page for a browser: what moto answers to what it does not know
             return AwsError(operation, "NotEmulated", f"the AWS emulator cannot do it (HTTP {code})")
         return AwsError(operation, code, message)
+    if isinstance(error, ResponseParserError):  # a page again, where the service speaks XML
+        return AwsError(operation, "NotEmulated", "the AWS emulator cannot do it")
     if isinstance(error, ParamValidationError):
         named = dict.fromkeys(_PARAMETER.findall(str(error)))
         return AwsError(operation, "ParamValidation", f"AWS does not take the values given for {', '.join(named)}")

@@ -22,6 +22,8 @@ from mlinfra.providers.aws.types import (
     kms,
     kms_grants,
     logs,
+    rds,
+    rds_instance,
     s3,
     s3_lifecycle,
     s3_notifications,
@@ -35,8 +37,8 @@ from mlinfra.providers.aws.types import (
 
 _MODULES: Final = (
     cloudwatch, ec2_endpoints, ec2_flow_logs, ec2_gateways, ec2_groups, ec2_routes, ec2_rules, ec2_vpc, ecr,
-    iam_policies, iam_roles, kms, kms_grants, logs, s3, s3_lifecycle, s3_notifications, s3_replication, s3_settings,
-    secretsmanager, sns, sqs, ssm,
+    iam_policies, iam_roles, kms, kms_grants, logs, rds, rds_instance, s3, s3_lifecycle, s3_notifications,
+    s3_replication, s3_settings, secretsmanager, sns, sqs, ssm,
 )  # fmt: skip
 
 RESOURCES: Final[Mapping[str, Resource]] = {kind.token: kind for module in _MODULES for kind in module.RESOURCES}

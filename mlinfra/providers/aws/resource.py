@@ -44,6 +44,18 @@ class Aws:
         ask = self.api("sts").call
         return self.session.remember("account", lambda: str(ask("get_caller_identity")["Account"]))
 
+    def arn(self, service: str, resource: str, *, region: str | None = None) -> str:
+        """The ARN of what the account has in this region; services without regions want `region=""`.
+
+        Source: IAM user guide, "Identify AWS resources with Amazon Resource Names (ARNs)".
+        """
+        where = self.region if region is None else region
+        return f"arn:{_partition(self.region)}:{service}:{where}:{self.account}:{resource}"
+
+
+def _partition(region: str) -> str:
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
 
 @dataclass(frozen=True, slots=True)
 class Made:

@@ -12,6 +12,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from mlinfra.providers.aws.configuration import Configuration
 from mlinfra.providers.aws.errors import AwsError, translated
@@ -55,7 +56,7 @@ class Api:
         given = {name: value for name, value in parameters.items() if value is not None}
         try:
             return dict(getattr(self._client, operation)(**given))
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise translated(error, self._name(operation), self._endpoint) from None
 
     def find(self, operation: str, absent: Set[str], **parameters: Any) -> dict[str, Any] | None:
@@ -73,7 +74,7 @@ class Api:
         try:
             pages = self._client.get_paginator(operation).paginate(**given)
             return [item for page in pages for item in page.get(key, ())]
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise translated(error, self._name(operation), self._endpoint) from None
 
     def _name(self, operation: str) -> str:

@@ -1,4 +1,4 @@
-#: - {code: unknown-field, line: 12, says: ["there is no field 'zzz'", "The fields are classification"]}
+#: - {code: unknown-field, line: 12, says: ["there is no field 'zzz'", "The fields are access_log_days"]}
 
 from mlinfra import Blueprint, Bucket, Environment, Field, NodePool, Params, Raw, TrainingCluster, TrainingJob, blueprint
 

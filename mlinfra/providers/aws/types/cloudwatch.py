@@ -82,7 +82,7 @@ class MetricAlarm(Resource):
         """One call, tags and all."""
         name = inputs["name"]
         aws.api("cloudwatch").call("put_metric_alarm", **_parameters(inputs), Tags=TAGGING.form(inputs.get("tags")))
-        return Made(name, {"arn": f"arn:aws:cloudwatch:{aws.region}:{aws.account}:alarm:{name}"})
+        return Made(name, {"arn": aws.arn("cloudwatch", f"alarm:{name}")})
 
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """Two calls: the alarm and its tags."""
@@ -159,7 +159,7 @@ class Dashboard(Resource):
         """Put it."""
         name = inputs["dashboardName"]
         _put_dashboard(aws, inputs)
-        return Made(name, {"dashboardArn": f"arn:aws:cloudwatch::{aws.account}:dashboard/{name}"})
+        return Made(name, {"dashboardArn": aws.arn("cloudwatch", f"dashboard/{name}", region="")})
 
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """One call."""

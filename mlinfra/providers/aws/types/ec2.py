@@ -158,11 +158,6 @@ def retag(api: Api, resource_id: str, old: Mapping[str, str] | None, new: Mappin
         api.call("create_tags", Resources=[resource_id], Tags=_TAGS.form(different))
 
 
-def arn(aws: Aws, path: str) -> str:
-    """The ARN of a resource of EC2: `path` is `KIND/ID`."""
-    return f"arn:aws:ec2:{aws.region}:{aws.account}:{path}"
-
-
 # ------------------------------------------------------------------------------------------------ address ranges
 
 IPV4: Final = (r"(\d{1,3}\.){3}\d{1,3}/\d{1,2}", "an IPv4 range such as 10.0.0.0/16")

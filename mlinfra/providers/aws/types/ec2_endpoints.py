@@ -13,7 +13,7 @@ from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made
 from mlinfra.providers.aws.session import Api
 from mlinfra.providers.aws.shapes import from_aws, to_aws
-from mlinfra.providers.aws.types.ec2 import API, Ec2, Listing, arn, tags_of
+from mlinfra.providers.aws.types.ec2 import API, Ec2, Listing, tags_of
 from mlinfra.providers.aws.waiting import until
 
 _FINAL: Final = f"{API}/API_ModifyVpcEndpoint.html: VPC, service and type are not among what it changes"
@@ -84,7 +84,7 @@ class VpcEndpoint(Ec2):
             **{parameter: inputs.get(name) for name, parameter in _LISTS.items()},
         }
         endpoint = aws.api("ec2").call("create_vpc_endpoint", **sent)["VpcEndpoint"]["VpcEndpointId"]
-        return Made(endpoint, {"arn": arn(aws, f"vpc-endpoint/{endpoint}")})
+        return Made(endpoint, {"arn": aws.arn("ec2", f"vpc-endpoint/{endpoint}")})
 
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """One call; one more for the addresses behind a gateway endpoint.
@@ -104,7 +104,7 @@ class VpcEndpoint(Ec2):
             inputs["privateDnsEnabled"] = not gateway and record.get("PrivateDnsEnabled", False)
         state = self.state(record)
         outputs = {
-            "arn": arn(aws, f"vpc-endpoint/{resource_id}"),
+            "arn": aws.arn("ec2", f"vpc-endpoint/{resource_id}"),
             "dnsEntries": [
                 {"dnsName": entry.get("DnsName", ""), "hostedZoneId": entry.get("HostedZoneId", "")}
                 for entry in record.get("DnsEntries") or ()

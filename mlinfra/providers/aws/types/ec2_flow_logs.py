@@ -13,7 +13,7 @@ from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made
 from mlinfra.providers.aws.shapes import from_aws, to_aws
-from mlinfra.providers.aws.types.ec2 import API, Ec2, Listing, arn, tags_of
+from mlinfra.providers.aws.types.ec2 import API, Ec2, Listing, tags_of
 
 _FINAL: Final = f"{API}/API_CreateFlowLogs.html: after it is created, nothing of a flow log but its tags can be changed"
 _SOURCES: Final = {"vpcId": "VPC", "subnetId": "Subnet", "eniId": "NetworkInterface"}
@@ -93,7 +93,7 @@ class FlowLog(Ec2):
         for item in answer.get("Unsuccessful") or ():
             raise AwsError("CreateFlowLogs", item["Error"]["Code"], item["Error"]["Message"])
         (log,) = answer["FlowLogIds"]
-        return Made(log, {"arn": arn(aws, f"vpc-flow-log/{log}")})
+        return Made(log, {"arn": aws.arn("ec2", f"vpc-flow-log/{log}")})
 
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """One call. The emulator keeps neither the options of a destination nor the role of another account."""
@@ -104,7 +104,7 @@ class FlowLog(Ec2):
         del inputs["tags"], inputs["destinationOptions"], inputs["deliverCrossAccountRole"]
         source = record["ResourceId"]
         inputs |= dict.fromkeys(_SOURCES) | {_PREFIXES[source.partition("-")[0]]: source}
-        return Live(inputs, {"arn": arn(aws, f"vpc-flow-log/{resource_id}")}, tags_of(record))
+        return Live(inputs, {"arn": aws.arn("ec2", f"vpc-flow-log/{resource_id}")}, tags_of(record))
 
     def settle(self, aws: Aws, change: Change) -> Mapping[str, Any]:
         """Nothing but tags can be changed."""

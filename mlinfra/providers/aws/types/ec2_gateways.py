@@ -11,7 +11,7 @@ from mlinfra.graph import Path
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made
 from mlinfra.providers.aws.shapes import from_aws
-from mlinfra.providers.aws.types.ec2 import API, Ec2, Listing, arn, tags_of
+from mlinfra.providers.aws.types.ec2 import API, Ec2, Listing, tags_of
 from mlinfra.providers.aws.waiting import until
 
 _NAT_FINAL: Final = (
@@ -39,7 +39,7 @@ class InternetGateway(Ec2):
         sent = self.specified(inputs)
         found = aws.api("ec2").call("create_internet_gateway", TagSpecifications=sent)["InternetGateway"]
         gateway = found["InternetGatewayId"]
-        return Made(gateway, {"arn": arn(aws, f"internet-gateway/{gateway}")})
+        return Made(gateway, {"arn": aws.arn("ec2", f"internet-gateway/{gateway}")})
 
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """One call."""
@@ -47,7 +47,7 @@ class InternetGateway(Ec2):
         if record is None:
             return None
         attachment = _attachment(record)
-        outputs = {"arn": arn(aws, f"internet-gateway/{resource_id}"), "ownerId": record["OwnerId"]}
+        outputs = {"arn": aws.arn("ec2", f"internet-gateway/{resource_id}"), "ownerId": record["OwnerId"]}
         pending = "its attachment" if attachment.get("State") == "attaching" else ""
         return Live({"vpcId": attachment.get("VpcId")}, outputs, tags_of(record), pending)
 
@@ -163,7 +163,7 @@ def _address_outputs(aws: Aws, record: Mapping[str, Any], known: Mapping[str, An
     place = "compute-1" if aws.region == "us-east-1" else f"{aws.region}.compute"
     return {
         "allocationId": allocation,
-        "arn": arn(aws, f"elastic-ip/{allocation}"),
+        "arn": aws.arn("ec2", f"elastic-ip/{allocation}"),
         "associationId": (ours and record.get("AssociationId")) or "",
         "privateIp": (ours and record.get("PrivateIpAddress")) or "",
         "publicDns": f"ec2-{public.replace('.', '-')}.{place}.amazonaws.com",

@@ -13,7 +13,7 @@ from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made
 from mlinfra.providers.aws.session import Api
-from mlinfra.providers.aws.types.ec2 import API, IPV4, IPV6, Ec2, Listing, arn, tags_of
+from mlinfra.providers.aws.types.ec2 import API, IPV4, IPV6, Ec2, Listing, tags_of
 from mlinfra.providers.aws.types.ec2_permissions import (
     EVERYTHING,
     PROTOCOL,
@@ -78,7 +78,7 @@ class _Group(Ec2):
             return None
         inputs = {direction: to_rules(from_record(record[key], resource_id)) for direction, key in _DIRECTIONS.items()}
         inputs |= {"name": record["GroupName"], "description": record["Description"], "vpcId": record["VpcId"]}
-        outputs = {"arn": arn(aws, f"security-group/{resource_id}"), "ownerId": record["OwnerId"]}
+        outputs = {"arn": aws.arn("ec2", f"security-group/{resource_id}"), "ownerId": record["OwnerId"]}
         return Live(inputs, outputs, tags_of(record))
 
     def settle(self, aws: Aws, change: Change) -> Mapping[str, Any]:
@@ -146,7 +146,7 @@ class SecurityGroup(_Group):
             VpcId=inputs.get("vpcId"),
             TagSpecifications=self.specified(inputs),
         )["GroupId"]
-        return Made(group, {"arn": arn(aws, f"security-group/{group}")})
+        return Made(group, {"arn": aws.arn("ec2", f"security-group/{group}")})
 
     def complete(self, aws: Aws, made: Made, inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Its rules; without any for what goes out, what AWS let out of it is taken back."""

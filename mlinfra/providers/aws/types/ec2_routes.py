@@ -18,7 +18,6 @@ from mlinfra.providers.aws.types.ec2 import (
     IPV6,
     Ec2,
     Listing,
-    arn,
     canonical,
     range_refusals,
     tags_of,
@@ -129,7 +128,7 @@ class RouteTable(Ec2):
         sent = self.specified(inputs)
         found = aws.api("ec2").call("create_route_table", VpcId=inputs["vpcId"], TagSpecifications=sent)["RouteTable"]
         table = found["RouteTableId"]
-        return Made(table, {"arn": arn(aws, f"route-table/{table}"), "ownerId": found["OwnerId"]})
+        return Made(table, {"arn": aws.arn("ec2", f"route-table/{table}"), "ownerId": found["OwnerId"]})
 
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """One call."""
@@ -142,7 +141,7 @@ class RouteTable(Ec2):
             for route in record.get("Routes", ())
             if _is_ours(route)
         ]
-        outputs = {"arn": arn(aws, f"route-table/{resource_id}"), "ownerId": record["OwnerId"]}
+        outputs = {"arn": aws.arn("ec2", f"route-table/{resource_id}"), "ownerId": record["OwnerId"]}
         return Live({"vpcId": record["VpcId"], "routes": routes}, outputs, tags_of(record))
 
     def settle(self, aws: Aws, change: Change) -> Mapping[str, Any]:

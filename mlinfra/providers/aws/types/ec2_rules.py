@@ -10,7 +10,7 @@ from typing import Any, Final
 from mlinfra.graph import Path
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made
-from mlinfra.providers.aws.types.ec2 import API, IPV4, IPV6, Ec2, Listing, arn, canonical, range_refusals, tags_of
+from mlinfra.providers.aws.types.ec2 import API, IPV4, IPV6, Ec2, Listing, canonical, range_refusals, tags_of
 from mlinfra.providers.aws.types.ec2_permissions import PROTOCOL, Permission, as_sent, port_refusals, protocol_name
 
 _GROUP_FINAL: Final = f"{API}/API_ModifySecurityGroupRules.html: a rule stays in its group"
@@ -158,7 +158,7 @@ def _permission(inputs: Mapping[str, Any]) -> Permission:
 
 
 def _outputs(aws: Aws, rule: str) -> dict[str, Any]:
-    return {"arn": arn(aws, f"security-group-rule/{rule}"), "securityGroupRuleId": rule}
+    return {"arn": aws.arn("ec2", f"security-group-rule/{rule}"), "securityGroupRuleId": rule}
 
 
 class SecurityGroupIngressRule(_Rule):

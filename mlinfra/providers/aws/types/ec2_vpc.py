@@ -18,7 +18,6 @@ from mlinfra.providers.aws.types.ec2 import (
     IPV6,
     Ec2,
     Listing,
-    arn,
     canonical,
     range_refusals,
     tags_of,
@@ -82,7 +81,7 @@ class Vpc(Ec2):
             "AmazonProvidedIpv6CidrBlock": inputs["assignGeneratedIpv6CidrBlock"] or None,
         }
         found = aws.api("ec2").call("create_vpc", **sent)["Vpc"]
-        return Made(found["VpcId"], {"arn": arn(aws, f"vpc/{found['VpcId']}")})
+        return Made(found["VpcId"], {"arn": aws.arn("ec2", f"vpc/{found['VpcId']}")})
 
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """Seven calls: the VPC, three attributes, and what AWS gave it."""
@@ -98,7 +97,7 @@ class Vpc(Ec2):
         ipv6 = _ipv6(record)
         inputs["assignGeneratedIpv6CidrBlock"] = ipv6 is not None
         outputs = {
-            "arn": arn(aws, f"vpc/{resource_id}"),
+            "arn": aws.arn("ec2", f"vpc/{resource_id}"),
             "dhcpOptionsId": record["DhcpOptionsId"],
             "ownerId": record["OwnerId"],
             "ipv6AssociationId": ipv6["AssociationId"] if ipv6 else "",

@@ -68,7 +68,7 @@ class Policy(Resource):
 
     def locate(self, aws: Aws, inputs: Mapping[str, Any]) -> str:
         """By account, path and name (IAM user guide, "IAM identifiers")."""
-        return f"arn:aws:iam::{aws.account}:policy{inputs.get('path') or '/'}{inputs['name']}"
+        return aws.arn("iam", f"policy{inputs.get('path') or '/'}{inputs['name']}", region="")
 
     def update(self, aws: Aws, change: Change) -> Mapping[str, Any]:
         """A new version of the document; the oldest goes where there is no room."""

@@ -110,7 +110,7 @@ class Grant(Resource):
         """Revoke it, or retire it where `retireOnDelete` says so; wait until it is gone."""
         key, _, grant = resource_id.rpartition(":")
         if inputs.get("retireOnDelete"):
-            arn = key if key.startswith("arn:") else f"arn:aws:kms:{aws.region}:{aws.account}:key/{key}"
+            arn = key if key.startswith("arn:") else aws.arn("kms", f"key/{key}")
             aws.api("kms").find("retire_grant", _GONE, KeyId=arn, GrantId=grant)  # it takes no key's id
         else:
             aws.api("kms").find("revoke_grant", _GONE, KeyId=key, GrantId=grant)

@@ -62,7 +62,7 @@ class LogGroup(Resource):
             logGroupClass=inputs["logGroupClass"],
             tags=TAGGING.form(inputs.get("tags")),
         )
-        return Made(name, {"arn": f"arn:aws:logs:{aws.region}:{aws.account}:log-group:{name}"})
+        return Made(name, {"arn": aws.arn("logs", f"log-group:{name}")})
 
     def complete(self, aws: Aws, made: Made, inputs: Mapping[str, Any]) -> None:
         """Retention is a second call."""

@@ -80,7 +80,7 @@ class Topic(Resource):
 
     def locate(self, aws: Aws, inputs: Mapping[str, Any]) -> str:
         """By region, account and name."""
-        return f"arn:aws:sns:{aws.region}:{aws.account}:{inputs['name']}"
+        return aws.arn("sns", inputs["name"])
 
     def autoname(self, name: str, seed: bytes, inputs: Mapping[str, Any]) -> str:
         """A FIFO topic's name ends in `.fifo`."""
@@ -99,7 +99,7 @@ class Topic(Resource):
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """Two calls: attributes and tags. `resource_id` is the ARN, or the name alone."""
         api = aws.api("sns")
-        arn = resource_id if resource_id.startswith("arn:") else f"arn:aws:sns:{aws.region}:{aws.account}:{resource_id}"
+        arn = resource_id if resource_id.startswith("arn:") else aws.arn("sns", resource_id)
         found = api.find("get_topic_attributes", _GONE, TopicArn=arn)
         if found is None:
             return None

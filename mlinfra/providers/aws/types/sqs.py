@@ -208,7 +208,7 @@ def queue_policy(aws: Aws, name: str) -> str | None:
 
 
 def _outputs(aws: Aws, url: str) -> dict[str, str]:
-    return {"arn": f"arn:aws:sqs:{aws.region}:{aws.account}:{url.rpartition('/')[2]}", "url": url}
+    return {"arn": aws.arn("sqs", url.rpartition("/")[2]), "url": url}
 
 
 _POLICY: Final = Field("policy", required=True, document=True)

@@ -61,7 +61,7 @@ class Parameter(Resource):
         tags = None if overwrites else TAGGING.form(inputs.get("tags"))
         version = self._put(aws, inputs, overwrites, tags)
         name = inputs["name"]
-        arn = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/{name.removeprefix('/')}"
+        arn = aws.arn("ssm", f"parameter/{name.removeprefix('/')}")
         return Made(name, {"arn": arn, "version": version})
 
     def complete(self, aws: Aws, made: Made, inputs: Mapping[str, Any]) -> None:

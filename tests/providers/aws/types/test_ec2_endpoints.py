@@ -160,10 +160,13 @@ class Script:
 
     def __init__(self, *states: str) -> None:
         self.states, self.asked = list(states), []
-        self.region, self.account, self.seconds, self.cancelled = "us-east-1", "1", 5.0, threading.Event()
+        self.seconds, self.cancelled = 5.0, threading.Event()
 
     def api(self, service: str) -> Script:
         return self
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:us-east-1:1:{resource}"
 
     def find(self, operation: str, absent: Any, **parameters: Any) -> Any:
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]

@@ -1,0 +1,239 @@
+"""A `Database` on AWS: an RDS instance, what it is put into, what it is set to, who may reach it, where it logs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from mlinfra import naming
+from mlinfra.components.access import account_id, partition, policy
+from mlinfra.components.key_use import check_key
+from mlinfra.components.network_rules import closed_group, open_port, pods_group
+from mlinfra.expansion import Scope
+from mlinfra.graph import Ref, Value, join
+
+if TYPE_CHECKING:
+    from mlinfra.components.database import Database
+    from mlinfra.components.network import Network
+
+CERTIFICATE_AUTHORITY: Final = "rds-ca-rsa2048-g1"
+"""The authority of the instance's TLS certificate, good until 2061 (RDS user guide, "Using SSL/TLS to encrypt a
+connection")."""
+
+LOGS: Final = ("postgresql", "upgrade")
+MONITORING_SECONDS: Final = 60
+ALWAYS: Final = {"rds.force_ssl": "1"}
+"""Settings that are no options: without TLS nobody gets in (RDS user guide, "Requiring an SSL/TLS connection")."""
+
+_GROWTH: Final = 5
+_LARGEST: Final = 65_536
+_TWO_ZONES: Final = 2
+
+
+def expand(database: Database, scope: Scope) -> None:
+    """Everything that the instance needs, and the instance."""
+    network = database.network
+    if network is None or not _has_zones(scope, network):
+        if network is None:
+            scope.problem(
+                f"database {database.name!r} is on AWS and in no network",
+                remedy='Name one: `network=Network("network")`, or let it run in the cluster: `place="cluster"`.',
+                code="database-without-network",
+            )
+        return
+    check_key(scope, database.key, "rds")
+    check_key(scope, database.key, "secretsmanager")
+    name = _single_hyphens(scope.label_name())
+    subnets = scope.aws(
+        "subnets",
+        "aws:rds/subnetGroup:SubnetGroup",
+        {
+            "name": name,
+            "description": f"Private subnets for database {database.name}",
+            "subnetIds": network.private_subnet_ids,
+            "tags": scope.tags,
+        },
+    )
+    group = closed_group(scope, network, "group", f"Database {database.name}: who refers to it gets in")
+    logs = [_log_group(database, scope, name, log) for log in LOGS]
+    scope.aws(
+        "instance",
+        "aws:rds/instance:Instance",
+        {
+            "identifier": name,
+            **_engine(database, scope),
+            **_storage(database),
+            "dbSubnetGroupName": subnets,
+            "vpcSecurityGroupIds": [group],
+            "publiclyAccessible": False,
+            "port": database.port,
+            **_safety(database, scope, name),
+            **_watching(database, scope),
+            "tags": {**database.tags, **scope.tags, "mlinfra:classification": database.classification},
+        },
+        protect=scope.protected or scope.environment.tier.protected,
+        depends_on=tuple(log.node for log in logs),  # RDS makes the log groups itself where there are none, for ever
+        timeout_seconds=3600,
+    )
+
+
+def open_to(database: Database, scope: Scope) -> None:
+    """Let the pods of another component in: those of the EKS cluster, else whatever is in the private subnets."""
+    if database.network is not None and scope.environment.has_aws:
+        open_port(
+            scope,
+            database.network,
+            f"to-{database.identity}",
+            to=database.security_group,
+            port=database.port,
+            source=pods_group(scope),
+            why=f"{scope.component.name} refers to database {database.name}",
+        )
+
+
+def _has_zones(scope: Scope, network: Network) -> bool:
+    """RDS wants subnets in two zones even for an instance without a standby (RDS user guide, "Working with a DB
+    instance in a VPC")."""
+    zones = network.zone_count(scope.environment.tier)
+    if zones >= _TWO_ZONES:
+        return True
+    scope.problem(
+        f"database {scope.component.name!r} needs subnets in two availability zones, and network {network.name!r} is "
+        f"in {zones}",
+        detail='RDS puts no instance into fewer (RDS user guide, "Working with a DB instance in a VPC").',
+        remedy="Give the network `zones=2`, or name two private subnets.",
+        code="database-zones",
+    )
+    return False
+
+
+def _engine(database: Database, scope: Scope) -> dict[str, Value]:
+    major, _, minor = database.version.partition(".")
+    settings = {**database.parameters, **ALWAYS}
+    group = scope.aws(
+        "parameters",
+        "aws:rds/parameterGroup:ParameterGroup",
+        {
+            # A group belongs to one major version, and an upgrade has to have the next one before it leaves this one.
+            "name": _single_hyphens(scope.label_name(f"pg{major}")),
+            "family": f"postgres{major}",
+            "description": f"Settings of database {database.name}",
+            "parameters": [
+                {"name": key, "value": value, "applyMethod": "immediate" if key in ALWAYS else "pending-reboot"}
+                for key, value in sorted(settings.items())
+            ],
+            "tags": scope.tags,
+        },
+    )
+    return {
+        "engine": "postgres",
+        "engineVersion": database.version,
+        "autoMinorVersionUpgrade": not minor,
+        "allowMajorVersionUpgrade": True,  # whoever writes another major version means it
+        "instanceClass": database.instance_class or scope.environment.tier.defaults.database_class,
+        "parameterGroupName": group,
+        "dbName": database.database_name,
+        "username": database.username,
+        "manageMasterUserPassword": True,
+        **({"masterUserSecretKmsKeyId": database.key.arn} if database.key else {}),
+        "iamDatabaseAuthenticationEnabled": True,
+        "caCertIdentifier": CERTIFICATE_AUTHORITY,
+    }
+
+
+def _storage(database: Database) -> dict[str, Value]:
+    return {
+        "storageType": "gp3",
+        "allocatedStorage": database.storage_gib,
+        "maxAllocatedStorage": database.max_storage_gib or min(database.storage_gib * _GROWTH, _LARGEST),
+        "storageEncrypted": True,
+        **({"kmsKeyId": database.key.arn} if database.key else {}),
+    }
+
+
+def _safety(database: Database, scope: Scope, name: str) -> dict[str, Value]:
+    """Standby, backups, and what stands between the instance and its deletion."""
+    tier = scope.environment.tier
+    defaults = tier.defaults
+    protected = tier.protected if database.deletion_protection is None else database.deletion_protection
+    snapshot = not defaults.empty_on_delete if database.final_snapshot is None else database.final_snapshot
+    return {
+        "multiAz": defaults.standby if database.standby is None else database.standby,
+        "backupRetentionPeriod": database.backup_days or defaults.backup_days,
+        "backupWindow": database.backup_window,
+        "maintenanceWindow": database.maintenance_window,
+        "applyImmediately": database.apply_immediately,
+        "copyTagsToSnapshot": True,
+        "deleteAutomatedBackups": not snapshot,
+        "deletionProtection": protected,
+        "skipFinalSnapshot": not snapshot,
+        **({"finalSnapshotIdentifier": f"{name}-final"} if snapshot else {}),
+    }
+
+
+def _watching(database: Database, scope: Scope) -> dict[str, Value]:
+    """Logs, insights, and where much is at stake what the machine itself is at, every minute."""
+    found: dict[str, Value] = {
+        "enabledCloudwatchLogsExports": list(LOGS),
+        "performanceInsightsEnabled": database.insights,
+    }
+    if database.insights and database.key:
+        found["performanceInsightsKmsKeyId"] = database.key.arn
+    if scope.environment.tier.protected:
+        found |= {"monitoringInterval": MONITORING_SECONDS, "monitoringRoleArn": _monitoring_role(scope)}
+    return found
+
+
+def _log_group(database: Database, scope: Scope, name: str, log: str) -> Ref:
+    """Where RDS writes a log to (RDS user guide, "Publishing PostgreSQL logs to Amazon CloudWatch Logs")."""
+    return scope.aws(
+        f"log-{log}",
+        "aws:cloudwatch/logGroup:LogGroup",
+        {"name": f"/aws/rds/instance/{name}/{log}", "retentionInDays": database.log_days, "tags": scope.tags},
+    )
+
+
+def _monitoring_role(scope: Scope) -> Ref:
+    """RDS user guide, "Setting up and enabling Enhanced Monitoring": who assumes the role, and what it may do."""
+    role = scope.aws(
+        "monitoring-role",
+        "aws:iam/role:Role",
+        {
+            "name": scope.label_name("monitoring", limit=64),
+            "description": f"RDS reports what the machine of database {scope.component.name} is at",
+            "assumeRolePolicy": policy(
+                [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Service": "monitoring.rds.amazonaws.com"},
+                        "Action": "sts:AssumeRole",
+                        "Condition": {"StringEquals": {"aws:SourceAccount": account_id(scope)}},
+                    }
+                ]
+            ),
+            "tags": scope.tags,
+        },
+    )
+    region = scope.environment.region
+    groups = join(f"arn:{partition(scope)}:logs:{region}:", account_id(scope), ":log-group:RDSOSMetrics")
+    of_group = ["logs:CreateLogGroup", "logs:PutRetentionPolicy"]
+    of_stream = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:PutLogEvents"]
+    statements: list[dict[str, Value]] = [
+        {"Effect": "Allow", "Action": of_group, "Resource": [groups]},
+        {"Effect": "Allow", "Action": of_stream, "Resource": [join(groups, ":log-stream:*")]},
+    ]
+    scope.aws(
+        "monitoring-policy",
+        "aws:iam/rolePolicy:RolePolicy",
+        {"role": role, "name": "report", "policy": policy(statements)},
+    )
+    return Ref(role.node, ("arn",))
+
+
+def _single_hyphens(name: str) -> str:
+    """A name of RDS: no two hyphens in a row, none at the end (RDS API reference, `CreateDBInstance`)."""
+    single = re.sub("-{2,}", "-", name).strip("-")
+    if single == name:
+        return name
+    mark = naming.short_hash(name)
+    return f"{single[: 62 - len(mark)].rstrip('-')}-{mark}"

@@ -1,0 +1,115 @@
+"""Flow logs of a network: where they are written to, and what may write them there.
+
+Source: Amazon VPC user guide, "Publish flow logs to CloudWatch Logs" and "Publish flow logs to Amazon S3", the policies
+that these name, with the conditions that they recommend.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mlinfra.components.access import account_id, allow, partition, policy
+from mlinfra.components.bucket import Bucket
+from mlinfra.components.key import Key
+from mlinfra.components.network_values import FlowLogs
+from mlinfra.expansion import Scope
+from mlinfra.graph import Ref, Value, join
+
+_LOG: Final = "aws:ec2/flowLog:FlowLog"
+_DELIVERY: Final = "delivery.logs.amazonaws.com"
+_TRAFFIC: Final = {"all": "ALL", "accepted": "ACCEPT", "rejected": "REJECT"}
+_WRITES: Final = ("logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents")
+"""What flow logs do to a log group that is there."""
+
+
+_USES: Final = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey")
+"""What a service does to the key that it encrypts with."""
+
+
+def add_flow_logs(scope: Scope, vpc: Ref, wanted: FlowLogs) -> None:
+    """Add the flow log of a VPC, and what it needs to be written."""
+    inputs, after = (
+        _to_cloudwatch(scope, wanted) if wanted.bucket is None else _to_bucket(scope, wanted.bucket, wanted.bucket.arn)
+    )
+    settings = {"trafficType": _TRAFFIC[wanted.traffic], "maxAggregationInterval": wanted.interval}
+    marks = {**scope.tags, "Name": scope.label_name(limit=255)}
+    scope.aws("flow-log", _LOG, {"vpcId": vpc, **settings, **inputs, "tags": marks}, depends_on=after)
+
+
+def _to_cloudwatch(scope: Scope, wanted: FlowLogs) -> tuple[dict[str, Value], tuple[str, ...]]:
+    """A log group, and a role that writes to it."""
+    name = f"/mlinfra/flow-logs/{scope.label_name(limit=200)}"
+    inputs: dict[str, Value] = {
+        "name": name,
+        "retentionInDays": wanted.days or scope.environment.tier.defaults.flow_log_days,
+        "tags": scope.tags,
+    }
+    if wanted.key is not None:
+        inputs["kmsKeyId"] = wanted.key.arn
+        _let_encrypt(scope, wanted.key, name)
+    group = scope.aws("logs", "aws:cloudwatch/logGroup:LogGroup", inputs)
+    arn = Ref(group.node, ("arn",))
+    role = scope.aws(
+        "logs-role",
+        "aws:iam/role:Role",
+        {
+            "name": scope.label_name("flow-logs", limit=64),
+            "description": "VPC flow logs write to CloudWatch Logs",
+            "assumeRolePolicy": policy([_trust(scope)]),
+            "tags": scope.tags,
+        },
+    )
+    writes = {"Effect": "Allow", "Action": list(_WRITES), "Resource": [arn, join(arn, ":*")]}
+    written = scope.aws(
+        "logs-policy", "aws:iam/rolePolicy:RolePolicy", {"role": role, "name": "write", "policy": policy([writes])}
+    )
+    place = {"logDestinationType": "cloud-watch-logs", "logDestination": arn, "iamRoleArn": Ref(role.node, ("arn",))}
+    return place, (written.node,)
+
+
+def _trust(scope: Scope) -> dict[str, Value]:
+    """Who may assume the role: flow logs of this account and region."""
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": _here(scope, "ec2", "vpc-flow-log/*"),
+    }
+
+
+def _let_encrypt(scope: Scope, key: Key, group: str) -> None:
+    """Let CloudWatch Logs use a key for one log group (CloudWatch Logs user guide, "Encrypt log data in CloudWatch Logs
+    using AWS Key Management Service")."""
+    region = scope.environment.region
+    place = join(f"arn:{partition(scope)}:logs:{region}:", account_id(scope), f":log-group:{group}")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"logs.{region}.amazonaws.com"},
+        "Action": [*_USES],
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": place}},
+    }
+    allow(scope, key.arn.node, statement)
+
+
+def _to_bucket(scope: Scope, bucket: Bucket, arn: Ref) -> tuple[dict[str, Value], tuple[str, ...]]:
+    """Statements in the policies of a bucket and of its key, by which AWS's log delivery writes to it."""
+    account = account_id(scope)
+    place = _here(scope, "logs", "*")
+    principal = {"Effect": "Allow", "Principal": {"Service": _DELIVERY}}
+    owned = {"StringEquals": {**place["StringEquals"], "s3:x-amz-acl": "bucket-owner-full-control"}}
+    objects = join(arn, "/AWSLogs/", account, "/*")
+    after = bucket.node("policy")
+    allow(scope, after, {**principal, "Action": "s3:PutObject", "Resource": objects, "Condition": {**place, **owned}})
+    looks = {"Action": ["s3:GetBucketAcl", "s3:ListBucket"], "Resource": arn, "Condition": place}
+    allow(scope, after, {**principal, **looks})
+    if bucket.key_arn is not None:
+        allow(scope, bucket.key_arn.node, {**principal, "Action": [*_USES], "Resource": "*", "Condition": place})
+    return {"logDestinationType": "s3", "logDestination": arn}, (after,)
+
+
+def _here(scope: Scope, service: str, what: str) -> dict[str, dict[str, Value]]:
+    """The condition that a service of AWS acts for this account, in this region."""
+    account = account_id(scope)
+    source = join(f"arn:{partition(scope)}:{service}:{scope.environment.region}:", account, f":{what}")
+    return {"StringEquals": {"aws:SourceAccount": account}, "ArnLike": {"aws:SourceArn": source}}

@@ -1,0 +1,71 @@
+"""Which component may speak to which: security groups that are closed, and the rules that references open them with.
+
+A component that others speak to has a group without rules (`closed_group`). Whoever refers to it opens it by
+`open_port`, for one port and one peer, so that nothing is open that nobody uses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mlinfra.environment import LOCAL
+from mlinfra.expansion import CLUSTER, KUBERNETES, Scope
+from mlinfra.graph import Ref, Value
+
+if TYPE_CHECKING:
+    from mlinfra.components.network import Network
+
+_GROUP: Final = "aws:ec2/securityGroup:SecurityGroup"
+_RULE: Final = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+
+
+def closed_group(scope: Scope, network: Network, local: str, purpose: str) -> Ref:
+    """Add a security group in the network's VPC that lets nothing in or out; returns a reference to its id.
+
+    AWS answers a caller that was let in whatever goes out (Amazon VPC user guide, "Security groups": stateful), so what
+    only answers needs no rule to go out. `purpose` may hold the characters that EC2 takes in a description: letters,
+    digits, spaces and `._-:/()#,@[]+=&;{}!$*`.
+    """
+    name = scope.label_name(local, limit=255)
+    return scope.aws(
+        local,
+        _GROUP,
+        {
+            "name": name,
+            "description": purpose,
+            "vpcId": network.vpc_id,
+            "tags": {**scope.tags, "Name": name},
+        },
+    )
+
+
+def open_port(
+    scope: Scope, network: Network, local: str, *, to: Value, port: int, source: Value | None = None, why: str
+) -> tuple[str, ...]:
+    """Let `source` reach port `port` (TCP) of what has the security group `to`; returns the names of the rules' nodes.
+
+    `source` is the id of a security group; without one, all in the network's private subnets is let in. `why` is the
+    rules' description, of the same characters as that of a group. A rule that is there already, by the same component
+    and the same `local`, is not added again.
+    """
+    peers: list[tuple[str, dict[str, Value]]] = (
+        [(local, {"referencedSecurityGroupId": source})]
+        if source is not None
+        else [(f"{local}-{number}", {"cidrIpv4": item}) for number, item in enumerate(network.private_ranges, start=1)]
+    )
+    for name, peer in peers:
+        if scope.component.node(name) not in scope.expansion.nodes:
+            rule = {"securityGroupId": to, "ipProtocol": "tcp", "fromPort": port, "toPort": port, "description": why}
+            scope.aws(name, _RULE, {**rule, **peer, "tags": scope.tags})
+    return tuple(scope.component.node(name) for name, _ in peers)
+
+
+def pods_group(scope: Scope) -> Ref | None:
+    """The security group that the pods of the stack's EKS cluster have; None where there is no such cluster.
+
+    It is the cluster's own, which EKS gives to its nodes (EKS user guide, "Amazon EKS security group requirements").
+    """
+    if scope.environment.cluster in ("", LOCAL):
+        return None
+    scope.expansion.provider(KUBERNETES)  # adds the lookup of the cluster
+    return Ref(CLUSTER, ("vpcConfig", "clusterSecurityGroupId"))

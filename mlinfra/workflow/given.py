@@ -1,0 +1,162 @@
+"""What a stack gave out: the outputs of its last update and the blueprint that made them, read from its state.
+
+A state in the project's own service or files is read where it is, in milliseconds and without an engine; one in another
+place is asked of the engine. Nothing is made or locked by looking: an update that runs at this moment does not hinder,
+and what is read is what the update before it gave out.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlinfra.engine.registration import ORIGIN
+from mlinfra.engine.session import Session, moved_away
+from mlinfra.graph import Secret
+from mlinfra.stack import Stack
+from mlinfra.state.backend import FILES, SERVICE, Backend
+from mlinfra.wire.values import SECRET, SIGNATURE
+from mlinfra.workflow.outputs import outputs
+from mlinfra.workflow.places import DATABASE, states_folder, using_state
+from mlinfra.workflow.request import Request
+
+NEAR = (SERVICE, FILES)
+"""The places of states that are within the project: neither an engine nor a network is needed to read one."""
+
+_ROOT = "pulumi:pulumi:Stack"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a stack's last update gave out.
+
+    `outputs` are as they stand in the state, with secrets encrypted: `opened` opens those that are wanted. `blueprint`
+    and `version` are empty where the state is older than their being noted. `gone` has for an output the resources that
+    it is made of and that the state has no more: they were destroyed, or found to be gone, since the update.
+    """
+
+    outputs: Mapping[str, Any]
+    blueprint: str = ""
+    version: str = ""
+    gone: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sealed_by: str = ""
+
+    @property
+    def made_by(self) -> str:
+        """Blueprint and version as people write them; empty where they are not known."""
+        return f"{self.blueprint}@{self.version}" if self.version else ""
+
+
+def given_by(request: Request, stack: Stack) -> Given | None:
+    """What a stack gave out; None where its state has nothing. Raises `MlinfraError` where it cannot be read."""
+    deployment = _deployment(request, stack)
+    resources = deployment.get("resources") or []
+    root = next((item for item in resources if item["type"] == _ROOT), None)
+    if root is None:
+        return None
+    found = dict(root.get("outputs") or {})
+    origin = found.pop(ORIGIN, {})
+    there = {item["urn"].rpartition("::")[2] for item in resources}
+    gone = {name: [node for node in nodes if node not in there] for name, nodes in origin.get("resources", {}).items()}
+    sealed_by = str((deployment.get("secrets_providers") or {}).get("type", ""))
+    gone = {name: nodes for name, nodes in gone.items() if nodes}
+    return Given(found, origin.get("blueprint", ""), origin.get("version", ""), gone, sealed_by)
+
+
+def is_up(request: Request, stack: Stack) -> bool:
+    """Whether a stack has made something that its state still has. Raises `MlinfraError` where that cannot be read."""
+    resources = _deployment(request, stack).get("resources") or []
+    return any(item.get("custom") and not item["type"].startswith("pulumi:providers:") for item in resources)
+
+
+def opened(request: Request, stack: Stack, given: Given, name: str) -> Any:
+    """An output with each of its secrets as a `Secret`. Raises `MlinfraError` where they cannot be decrypted."""
+    value = given.outputs[name]
+    if not _has_secret(value):
+        return value
+    if given.sealed_by != "service" or stack.file.state.backend != SERVICE:
+        return _beside(value, outputs(request, show_secrets=True)[name])
+    from mlinfra.state.service import states_of
+
+    with states_of(request.project) as states:
+        return _decrypted(value, lambda text: states.decrypt(stack.blueprint, request.state_name, text))
+
+
+def _deployment(request: Request, stack: Stack) -> Mapping[str, Any]:
+    with _reading(request, stack) as session:
+        if session is None:
+            return {}
+        if place := session.moved_to():
+            raise moved_away(request.state_name, place)
+        return session.export()
+
+
+@contextmanager
+def _reading(request: Request, stack: Stack) -> Iterator[Session | None]:
+    """A stack's state to read from, without an engine where that can be; None where there is none."""
+    place, folder = stack.file.state.backend, states_folder(request)
+    if place == SERVICE:
+        if not (folder / DATABASE).exists():
+            yield None
+            return
+        from mlinfra.state.service import states_of
+
+        with states_of(request.project) as states:
+            yield _session(request, stack, Backend("", "default", local=True, states=states))
+    elif place == FILES:
+        yield _session(request, stack, Backend(f"file://{folder}", "passphrase", local=True))
+    else:
+        with using_state(request, stack) as session:
+            yield session
+
+
+def _session(request: Request, stack: Stack, backend: Backend) -> Session:
+    return Session(request.project, stack.blueprint, request.state_name, backend, Path("pulumi"), {})
+
+
+# ------------------------------------------------------------------------------------------------ secrets
+
+
+def _is_secret(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get(SIGNATURE) == SECRET
+
+
+def _has_secret(value: Any) -> bool:
+    match value:
+        case Mapping():
+            return _is_secret(value) or any(map(_has_secret, value.values()))
+        case list():
+            return any(map(_has_secret, value))
+        case _:
+            return False
+
+
+def _decrypted(value: Any, decrypt: Callable[[bytes], str]) -> Any:
+    """A value of the state with its secrets opened; within each is JSON."""
+    match value:
+        case Mapping() if _is_secret(value):
+            return Secret(json.loads(decrypt(base64.b64decode(value["ciphertext"]))))
+        case Mapping():
+            return {key: _decrypted(item, decrypt) for key, item in value.items()}
+        case list():
+            return [_decrypted(item, decrypt) for item in value]
+        case _:
+            return value
+
+
+def _beside(value: Any, shown: Any) -> Any:
+    """A value as the engine shows it, with a `Secret` wherever one stands in the state."""
+    match value:
+        case Mapping() if _is_secret(value):
+            return Secret(shown)
+        case Mapping():
+            return {key: _beside(item, shown[key]) for key, item in value.items()}
+        case list():
+            return [_beside(item, part) for item, part in zip(value, shown, strict=True)]
+        case _:
+            return shown
