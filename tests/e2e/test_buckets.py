@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.conftest import Lab
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 BUCKETS = '''
 from mlinfra import (

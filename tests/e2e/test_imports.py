@@ -10,7 +10,7 @@ import yaml
 
 from tests.e2e.conftest import Lab
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 TOKEN = "canary-51c0-do-not-tell"
 PLATFORM = """

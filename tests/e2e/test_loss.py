@@ -237,6 +237,7 @@ def test_a_prod_stack_keeps_what_holds_data_on_destroy_and_takes_it_up_again(sto
     refused(lab, "up", "--yes")
 
 
+@pytest.mark.slow
 def test_what_is_given_up_goes_with_a_prod_stack(stores: Lab) -> None:
     lab = stores
     write(lab, tier="prod", allow_loss=["data", "disk", "images", "key", "space", "word"])
@@ -245,6 +246,7 @@ def test_what_is_given_up_goes_with_a_prod_stack(stores: Lab) -> None:
     assert not any(everything(lab).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [{"suffix": "five"}, {"data": False}])
 def test_the_engine_itself_holds_what_no_plan_has_seen(
     stores: Lab, lost: dict[str, Any], monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ from mlinfra.stack import load_stack
 from mlinfra.workflow.compile import compile_stack
 from tests.e2e.conftest import Lab
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 WHOLE = '''
 from mlinfra import (
@@ -189,12 +189,9 @@ def in_the_middle_of_an_update(lab: Lab) -> None:
     assert "Traceback" not in ran.err
 
 
-SLOW = pytest.mark.slow
-
-
 @pytest.mark.parametrize(
     "happens",
-    [killed, *(pytest.param(how, marks=SLOW) for how in (started_again, stopped, in_the_middle_of_an_update))],
+    [killed, started_again, stopped, in_the_middle_of_an_update],
 )
 def test_the_stack_is_whole_after_the_next_up(whole: Lab, before: Counter[str], happens: Callable[[Lab], None]) -> None:
     lab = whole
@@ -204,7 +201,6 @@ def test_the_stack_is_whole_after_the_next_up(whole: Lab, before: Counter[str], 
     whole_again(lab, "whole", before)
 
 
-@pytest.mark.slow
 def test_a_preview_forgets_nothing(whole: Lab, before: Counter[str]) -> None:
     lab = whole
     kill_moto(lab)

@@ -191,7 +191,8 @@ def test_a_damaged_database_is_found(kept: Lab, tmp_path: Path) -> None:
     assert refusal(lab, "state", "verify")["code"] == "state-damaged"
 
 
-@pytest.mark.parametrize("place", ["service", pytest.param("files", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["service", "files"])
 def test_secrets_are_encrypted_with_a_key_of_kms(kept: Lab, place: str) -> None:
     """Every command uses the key, with the user's credentials; without those no secret of the state can be read."""
     lab, name = kept, f"keyed-{place}"
