@@ -1,4 +1,4 @@
-"""Physical names: deterministic, within the limits of what they name, unique where they must be."""
+"""Physical names: deterministic, within the limits of what they name, unique where they must be; and nodes' names."""
 
 from __future__ import annotations
 
@@ -35,3 +35,13 @@ def global_name(*parts: str, scope: str, limit: int = 63) -> str:
     """
     mark = short_hash(scope, *parts)
     return f"{dns_label(*parts, limit=limit - len(mark) - 1)}-{mark}"
+
+
+def name_of(urn: str) -> str:
+    """The name of the node that a URN is of."""
+    return urn.rpartition("::")[2]
+
+
+def component_of(node: str) -> str:
+    """The name of the component that a node belongs to, or is."""
+    return node.partition("/")[0]

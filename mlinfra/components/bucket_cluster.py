@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from mlinfra.components import object_store
-from mlinfra.components.access import LOCAL_CLUSTER, Grant
-from mlinfra.components.object_store import NETWORKING, REGION, Member
+from mlinfra.components import cluster_store, object_store
+from mlinfra.components.access import Grant
+from mlinfra.components.object_store import REGION, Member
 from mlinfra.components.secret_sources import Generated, add_value
-from mlinfra.components.workload import selector
 from mlinfra.expansion import DOMAIN, Scope
 from mlinfra.graph import Ref, Value, join
 
@@ -24,8 +23,6 @@ ACCOUNT_LABEL: Final = f"{DOMAIN}/object-store-account"
 CLASSIFICATION_LABEL: Final = f"{DOMAIN}/classification"
 _CREDENTIALS: Final = "object-store"
 _SECRET_KEY: Final = "secret-access-key"  # noqa: S105 — the key in the Secret
-_NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
-"""The label that every namespace has (Kubernetes, "Well-Known Labels")."""
 
 _NO_VERSIONS: Final = "the store keeps no old versions, as nothing there would ever delete them"
 _NO_LIFECYCLE: Final = "the store has no lifecycle: nothing there deletes or moves objects by their age"
@@ -56,15 +53,7 @@ def expand(bucket: Bucket, scope: Scope) -> None:
     assert bucket.cluster is not None
     assert bucket.image is not None
     tier, name, namespace = scope.environment.tier, scope.label_name(), bucket.cluster.namespace
-    local = scope.environment.cluster == LOCAL_CLUSTER
-    if local:
-        _volume(bucket, scope, name, namespace)
-    storage = "" if local else bucket.storage_class
-    spec = {
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": f"{bucket.storage_gib}Gi"}},
-        **({} if storage is None else {"storageClassName": storage}),
-    }
+    spec = cluster_store.claim(scope, name, namespace, bucket.storage_gib, bucket.storage_class, name)
     claim = scope.kubernetes(
         "claim",
         "v1",
@@ -148,20 +137,7 @@ def open_to(bucket: Bucket, scope: Scope, namespace: Value) -> None:
             code="bucket-other-cluster",
         )
         return
-    local = "to-object-store"
-    if scope.component.node(local) in scope.expansion.nodes:
-        return
-    peer = {
-        "podSelector": {"matchLabels": selector(scope)},
-        "namespaceSelector": {"matchLabels": {_NAMESPACE_LABEL: namespace}},
-    }
-    spec = {
-        "podSelector": {"matchLabels": object_store.pods_of(bucket.cluster)},
-        "policyTypes": ["Ingress"],
-        "ingress": [{"from": [peer], "ports": [{"port": object_store.PORT, "protocol": "TCP"}]}],
-    }
-    name = f"{scope.component.identity}-to-object-store"
-    scope.kubernetes(local, NETWORKING, "NetworkPolicy", name, {"spec": spec}, namespace=namespace)
+    cluster_store.let_in(scope, "object-store", object_store.pods_of(bucket.cluster), object_store.PORT, namespace)
 
 
 def admit(bucket: Bucket, scope: Scope, grants: Iterable[Grant]) -> None:
@@ -190,16 +166,3 @@ def admit(bucket: Bucket, scope: Scope, grants: Iterable[Grant]) -> None:
 def _cluster(bucket: Bucket) -> TrainingCluster:
     assert bucket.cluster is not None
     return bucket.cluster
-
-
-def _volume(bucket: Bucket, scope: Scope, name: str, namespace: Value) -> None:
-    """The local cluster has nothing that makes volumes, so the one that is claimed is there beforehand."""
-    spec = {
-        "capacity": {"storage": f"{bucket.storage_gib}Gi"},
-        "accessModes": ["ReadWriteOnce"],
-        "persistentVolumeReclaimPolicy": "Retain",
-        "storageClassName": "",
-        "hostPath": {"path": f"/var/lib/mlinfra/{name}"},
-        "claimRef": {"namespace": namespace, "name": name},
-    }
-    scope.kubernetes("volume", "v1", "PersistentVolume", name, {"spec": spec})

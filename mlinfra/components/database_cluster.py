@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mlinfra.components.access import LOCAL_CLUSTER
+from mlinfra.components import cluster_store
 from mlinfra.components.secret_sources import Generated, add_value
 from mlinfra.components.workload import (
     Request,
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 PASSWORD: Final = "password"  # noqa: S105 — the key in the Secret
 _DATA: Final = "/var/lib/postgresql/data"
 _SECRETS: Final = "/run/secrets/postgres"
-_NETWORKING: Final = "networking.k8s.io/v1"
-_NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
-"""The label that every namespace has (Kubernetes, "Well-Known Labels")."""
 
 
 def expand(database: Database, scope: Scope) -> None:
@@ -43,10 +40,7 @@ def expand(database: Database, scope: Scope) -> None:
     secret = scope.kubernetes(
         "secret", "v1", "Secret", name, {"type": "Opaque", "stringData": {PASSWORD: password}}, namespace=namespace
     )
-    if scope.environment.cluster == LOCAL_CLUSTER:
-        _volume(database, scope, namespace)
-    closed = {"podSelector": {"matchLabels": selector(scope)}, "policyTypes": ["Ingress"]}
-    scope.kubernetes("closed", _NETWORKING, "NetworkPolicy", name, {"spec": closed}, namespace=namespace)
+    cluster_store.close(scope, "closed", name, selector(scope), namespace)
     pod = scope.kubernetes(
         "instance", "apps/v1", "StatefulSet", name, {"spec": _spec(database, scope, secret)}, namespace=namespace
     )
@@ -74,33 +68,24 @@ def open_to(database: Database, scope: Scope, namespace: Value) -> None:
             code="database-other-cluster",
         )
         return
-    peer = {
-        "podSelector": {"matchLabels": selector(scope)},
-        "namespaceSelector": {"matchLabels": {_NAMESPACE_LABEL: namespace}},
-    }
-    spec = {
-        "podSelector": {"matchLabels": {next(iter(selector(scope))): database.identity}},
-        "policyTypes": ["Ingress"],
-        "ingress": [{"from": [peer], "ports": [{"port": database.port, "protocol": "TCP"}]}],
-    }
-    name = f"{scope.component.identity}-to-{database.identity}"
-    local = f"to-{database.identity}"
-    if scope.component.node(local) not in scope.expansion.nodes:
-        scope.kubernetes(local, _NETWORKING, "NetworkPolicy", name, {"spec": spec}, namespace=namespace)
+    pods = {next(iter(selector(scope))): database.identity}
+    cluster_store.let_in(scope, database.identity, pods, database.port, namespace)
 
 
 def _spec(database: Database, scope: Scope, secret: Ref) -> dict[str, Value]:
     """Of one replica: PostgreSQL has one that writes, and a second would be another database."""
     kept = "Delete" if scope.environment.tier.defaults.empty_on_delete else "Retain"
-    local = scope.environment.cluster == LOCAL_CLUSTER
-    storage = "" if local else database.storage_class
+    assert database.cluster is not None
     claim = {
         "metadata": {"name": "data", "labels": pod_labels(scope)},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": f"{database.storage_gib}Gi"}},
-            **({} if storage is None else {"storageClassName": storage}),
-        },
+        "spec": cluster_store.claim(
+            scope,
+            f"data-{database.identity}-0",
+            database.cluster.namespace,
+            database.storage_gib,
+            database.storage_class,
+            scope.label_name(),
+        ),
     }
     return {
         "serviceName": database.identity,
@@ -163,17 +148,3 @@ def _container(database: Database) -> dict[str, Value]:
         "readinessProbe": {**ready, "periodSeconds": 10, "failureThreshold": 3, "timeoutSeconds": 5},
         "livenessProbe": {**ready, "periodSeconds": 20, "failureThreshold": 6, "timeoutSeconds": 5},
     }
-
-
-def _volume(database: Database, scope: Scope, namespace: Value) -> None:
-    """The local cluster has nothing that makes volumes, so the one that the pod claims is there beforehand."""
-    name = scope.label_name()
-    spec = {
-        "capacity": {"storage": f"{database.storage_gib}Gi"},
-        "accessModes": ["ReadWriteOnce"],
-        "persistentVolumeReclaimPolicy": "Retain",
-        "storageClassName": "",
-        "hostPath": {"path": f"/var/lib/mlinfra/{name}"},
-        "claimRef": {"namespace": namespace, "name": f"data-{database.identity}-0"},
-    }
-    scope.kubernetes("volume", "v1", "PersistentVolume", name, {"spec": spec})

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from mlinfra.components import cluster_store
 from mlinfra.components.access import POLICY_VERSION, Grant, policy
 from mlinfra.components.secret_sources import Generated, add_value
 from mlinfra.components.training_cluster import TrainingCluster
@@ -44,7 +45,6 @@ _ROOT: Final = "mlinfra.root"
 """The access key of the server's own administrator, which nobody is given; no component has a dot in its name."""
 _ROOT_SECRET: Final = "root-secret"  # noqa: S105 — the key in the Secret
 _PART: Final = {"app.kubernetes.io/component": "object-store"}
-NETWORKING: Final = "networking.k8s.io/v1"
 
 LINKS: Final = f"""set -eu
 for folder in {BUCKETS}/*/; do
@@ -141,10 +141,7 @@ def _add_store(scope: Scope, cluster: TrainingCluster) -> None:
     accounts = {"type": "Opaque", "stringData": {_ROOT_SECRET: root, USERS: nobody}}
     scope.kubernetes(_SECRET, "v1", "Secret", f"{name}-accounts", accounts, namespace=namespace)
     scope.kubernetes(_POLICIES, "v1", "ConfigMap", f"{name}-policies", {"data": {}}, namespace=namespace)
-    closed = {"podSelector": {"matchLabels": pods}, "policyTypes": ["Ingress"]}
-    scope.kubernetes(
-        "object-store-closed", NETWORKING, "NetworkPolicy", name, {"spec": closed}, namespace=namespace, labels=_PART
-    )
+    cluster_store.close(scope, "object-store-closed", name, pods, namespace, _PART)
     server = scope.kubernetes(SERVER, "apps/v1", "StatefulSet", name, {"spec": {}}, namespace=namespace, labels=_PART)
     ports = [{"name": "s3", "port": PORT, "targetPort": "s3", "protocol": "TCP"}]
     for local, suffix, kind in (

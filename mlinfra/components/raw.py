@@ -12,6 +12,7 @@ from mlinfra.authoring import Component
 from mlinfra.components.targets import needs_aws, needs_kubernetes
 from mlinfra.expansion import AWS, KUBERNETES, Scope
 from mlinfra.graph import Call, Document, Join, Kind, Options, Ref, Secret, Value, references
+from mlinfra.naming import component_of
 
 Token = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*:[A-Za-z0-9][A-Za-z0-9._/-]*:[A-Za-z0-9]+$")]
 _DEFAULTS = {"aws": (AWS, needs_aws), "kubernetes": (KUBERNETES, needs_kubernetes)}
@@ -53,7 +54,7 @@ class Raw(Component):
         """The components whose outputs stand in the inputs."""
         yield from super().parts()
         made = self._recording.named if self._recording else {}
-        owners = [reference.node.partition("/")[0] for reference in references([self.inputs, self.provider])]
+        owners = [component_of(reference.node) for reference in references([self.inputs, self.provider])]
         yield from (made[name] for name in dict.fromkeys(owners) if name in made)
 
     def expand(self, scope: Scope) -> None:

@@ -20,6 +20,7 @@ import orjson
 
 from mlinfra.engine.redaction import Redactor
 from mlinfra.graph import Graph
+from mlinfra.naming import component_of, name_of
 from mlinfra.report import Emit, Operation, PropertyChange, State, Step
 from mlinfra.wire.values import parse_property_path
 
@@ -159,9 +160,9 @@ class EventReader:
         either = metadata.get("new") or metadata.get("old") or {}
         if kind.startswith("pulumi:") or not either.get("custom", False):
             return None
-        name = urn.rpartition("::")[2]
+        name = name_of(urn)
         node = self._graph.nodes.get(name)
-        component = node.component if node else name.partition("/")[0]
+        component = node.component if node else component_of(name)
         operation = _OPERATIONS.get(metadata["op"], Operation.REPLACE)
         if self._reads and operation in (Operation.UPDATE, Operation.DELETE):
             operation = Operation.REFRESH
@@ -208,7 +209,7 @@ class EventReader:
             return
         text = self._redactor.text(_COLOR.sub("", event.get("message") or "")).strip()
         if text:
-            node = (event.get("urn") or "").rpartition("::")[2]
+            node = name_of(event.get("urn") or "")
             self.told.messages.append((event.get("severity") or "info", node, text))
 
 

@@ -8,6 +8,7 @@ from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.engine.events import Told
 from mlinfra.engine.process import Ended
 from mlinfra.graph import Graph
+from mlinfra.naming import component_of
 
 _BOILERPLATE = re.compile(
     r"^((update|preview|refresh|destroy|resource \w+|one or more errors) (failed|occurred)"
@@ -98,7 +99,7 @@ def _of_message(severity: str, node: str, text: str, graph: Graph) -> Diagnostic
         detail=rest.strip(),
         remedy="" if rest else remedy,  # whoever had more to say has said what to do, and knows better
         location=graph.source_of(node),
-        component=(known.component if known else None) or node.partition("/")[0] if named else None,
+        component=(known.component if known else None) or component_of(node) if named else None,
         resource=node if named else None,
         code=code or "engine",
         severity=Severity.WARNING if severity == "warning" else Severity.ERROR,

@@ -15,15 +15,11 @@ import grpc
 
 from mlinfra.diagnostics import Diagnostic, Problems
 from mlinfra.engine.redaction import Redactor
+from mlinfra.engine.session import ORIGIN, STACK_TYPE
 from mlinfra.functions import UNKNOWN, MissingOutputError, Unknown, UnusableValueError, holds, resolve
 from mlinfra.graph import Graph, Kind, Node, Secret, references
 from mlinfra.wire.protocol import alias_pb2, resource_pb2, resource_pb2_grpc
 from mlinfra.wire.values import UNKNOWN_TEXT, decode, encode
-
-STACK_TYPE = "pulumi:pulumi:Stack"
-ORIGIN = "mlinfra:origin"
-"""The stack's output that says where the others come from: which blueprint, at which version, and the resources that
-each is made of. It belongs to this program: it is written with the others, in one step, and shown to nobody."""
 
 STOPPED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 """How calls end when the engine has stopped for a reason that it tells itself."""

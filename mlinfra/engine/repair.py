@@ -17,6 +17,7 @@ from typing import Any
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.engine.session import Session
+from mlinfra.naming import name_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def repair(session: Session) -> Repaired:
     session.begun.clear()
     session.running.forget_left_over()
     if left.operations:
-        names = ", ".join(sorted(urn.rpartition("::")[2] for urn in left.operations))
+        names = ", ".join(sorted(name_of(urn) for urn in left.operations))
         told.append(
             _warning(
                 f"a run before this one was cut off in the middle of {len(left.operations)} operations: {names}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,19 @@ _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy"
 _CLOUD = ("AWS_", "GOOGLE_", "AZURE_", "ARM_", "KUBECONFIG")
 SETTINGS = {"pulumi:disable-default-providers": ["*"]}
 
+STACK_TYPE = "pulumi:pulumi:Stack"
+ORIGIN = "mlinfra:origin"
+"""The stack's output that says where the others come from: which blueprint, at which version, and the resources that
+each is made of. It belongs to this program: it is written with the others, in one step, and shown to nobody."""
+
 MOVED = "mlinfra:moved-to"
 """The tag of a stack whose state was moved: where to. Empty for one that was moved back: on the engine's own backends
 `pulumi stack tag rm` leaves the last tag in place."""
+
+
+def real(resources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of a state's resources that are real: no components, no provider instances."""
+    return [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:providers:")]
 
 
 @dataclass(frozen=True)
@@ -205,9 +215,7 @@ class Session:
 
     def resources(self) -> list[dict[str, Any]]:
         """The real resources in the state: no components, no provider instances."""
-        return [
-            item for item in self.whole() if item.get("custom") and not item["type"].startswith("pulumi:providers:")
-        ]
+        return real(self.whole())
 
     def unprotect(self, urns: Collection[str]) -> None:
         """Take the engine's protection off resources; for whoever holds the stack, between two runs.

@@ -7,22 +7,24 @@ from collections.abc import Collection, Mapping, Set
 from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.engine.session import Session
 from mlinfra.graph import Graph
+from mlinfra.naming import name_of
 
 
 def forgotten(graph: Graph, unfinished: Mapping[str, Set[str]]) -> list[str]:
     """The URNs of what neither the state nor the blueprint has any more: no run will come across it."""
-    return sorted(urn for urn, ids in unfinished.items() if not ids and _name(urn) not in graph.nodes)
+    return sorted(urn for urn, ids in unfinished.items() if not ids and name_of(urn) not in graph.nodes)
 
 
 def left_behind(graph: Graph, session: Session, unfinished: Mapping[str, Set[str]]) -> list[Diagnostic]:
     """Warnings of what may have been made and was forgotten by everybody."""
     return [
         Diagnostic(
-            f"{_name(urn)} may be there and is in no state: its creation was cut off, and the blueprint has it no more",
+            f"{name_of(urn)} may be there and is in no state: "
+            "its creation was cut off, and the blueprint has it no more",
             detail=f"It is of type {_type(urn)}, of stack {session.stack}.",
             remedy="Put it back into the blueprint, run `up`, and take it out again. Or look for it on the target, "
             f"delete it there, and remove {session.project.relative(session.cut_off)}.",
-            resource=_name(urn),
+            resource=name_of(urn),
             code="left-behind",
             severity=Severity.WARNING,
         )
@@ -43,11 +45,11 @@ def undecided(session: Session, unfinished: Collection[str], attached: Collectio
     )
     return [
         Diagnostic(
-            f"nobody knows whether {_name(urn)} was made: its creation was cut off",
+            f"nobody knows whether {name_of(urn)} was made: its creation was cut off",
             detail=f"It is of type {_type(urn)}. AWS chooses its id, so a run that goes on might make a second one. "
             f"Look for it in the account: what was made of this type lately, with the tags of stack {session.stack}.",
             remedy=remedy,
-            resource=_name(urn),
+            resource=name_of(urn),
             code="creation-unknown",
         )
         for urn in sorted(unfinished)
@@ -62,10 +64,6 @@ def _doubles(token: str) -> bool:
     from mlinfra.providers.aws.registry import RESOURCES  # only needed after a crash: it loads botocore
 
     return token not in RESOURCES or RESOURCES[token].marked
-
-
-def _name(urn: str) -> str:
-    return urn.rpartition("::")[2]
 
 
 def _type(urn: str) -> str:

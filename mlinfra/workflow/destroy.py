@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.engine.run import Outcome, Verb, nothing_done
+from mlinfra.naming import component_of, name_of
 from mlinfra.report import Note, Report
 from mlinfra.stack import LocalTarget
 from mlinfra.workflow.imports import refuse_imported
 from mlinfra.workflow.keeping import kept_by_destroy
-from mlinfra.workflow.loss import component_of, name_of
 from mlinfra.workflow.request import Request
 from mlinfra.workflow.run import Run, opened
 

@@ -9,26 +9,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from mlinfra.engine.registration import ORIGIN
-from mlinfra.engine.session import Session, moved_away
+from mlinfra.engine.session import ORIGIN, moved_away, real
 from mlinfra.graph import Secret
+from mlinfra.naming import name_of
 from mlinfra.stack import Stack
-from mlinfra.state.backend import FILES, SERVICE, Backend
+from mlinfra.state.backend import SERVICE
 from mlinfra.wire.values import SECRET, SIGNATURE
-from mlinfra.workflow.outputs import outputs
-from mlinfra.workflow.places import DATABASE, states_folder, using_state
+from mlinfra.workflow.outputs import outputs, root_of
+from mlinfra.workflow.places import NEAR, near_state, using_state
 from mlinfra.workflow.request import Request
-
-NEAR = (SERVICE, FILES)
-"""The places of states that are within the project: neither an engine nor a network is needed to read one."""
-
-_ROOT = "pulumi:pulumi:Stack"
 
 
 @dataclass(frozen=True)
@@ -56,12 +49,12 @@ def given_by(request: Request, stack: Stack) -> Given | None:
     """What a stack gave out; None where its state has nothing. Raises `MlinfraError` where it cannot be read."""
     deployment = _deployment(request, stack)
     resources = deployment.get("resources") or []
-    root = next((item for item in resources if item["type"] == _ROOT), None)
+    root = root_of(resources)
     if root is None:
         return None
     found = dict(root.get("outputs") or {})
     origin = found.pop(ORIGIN, {})
-    there = {item["urn"].rpartition("::")[2] for item in resources}
+    there = {name_of(item["urn"]) for item in resources}
     gone = {name: [node for node in nodes if node not in there] for name, nodes in origin.get("resources", {}).items()}
     sealed_by = str((deployment.get("secrets_providers") or {}).get("type", ""))
     gone = {name: nodes for name, nodes in gone.items() if nodes}
@@ -71,7 +64,7 @@ def given_by(request: Request, stack: Stack) -> Given | None:
 def is_up(request: Request, stack: Stack) -> bool:
     """Whether a stack has made something that its state still has. Raises `MlinfraError` where that cannot be read."""
     resources = _deployment(request, stack).get("resources") or []
-    return any(item.get("custom") and not item["type"].startswith("pulumi:providers:") for item in resources)
+    return bool(real(resources))
 
 
 def opened(request: Request, stack: Stack, given: Given, name: str) -> Any:
@@ -88,35 +81,13 @@ def opened(request: Request, stack: Stack, given: Given, name: str) -> Any:
 
 
 def _deployment(request: Request, stack: Stack) -> Mapping[str, Any]:
-    with _reading(request, stack) as session:
+    place = stack.file.state.backend
+    with near_state(request, stack, place) if place in NEAR else using_state(request, stack) as session:
         if session is None:
             return {}
-        if place := session.moved_to():
-            raise moved_away(request.state_name, place)
+        if moved := session.moved_to():
+            raise moved_away(request.state_name, moved)
         return session.export()
-
-
-@contextmanager
-def _reading(request: Request, stack: Stack) -> Iterator[Session | None]:
-    """A stack's state to read from, without an engine where that can be; None where there is none."""
-    place, folder = stack.file.state.backend, states_folder(request)
-    if place == SERVICE:
-        if not (folder / DATABASE).exists():
-            yield None
-            return
-        from mlinfra.state.service import states_of
-
-        with states_of(request.project) as states:
-            yield _session(request, stack, Backend("", "default", local=True, states=states))
-    elif place == FILES:
-        yield _session(request, stack, Backend(f"file://{folder}", "passphrase", local=True))
-    else:
-        with using_state(request, stack) as session:
-            yield session
-
-
-def _session(request: Request, stack: Stack, backend: Backend) -> Session:
-    return Session(request.project, stack.blueprint, request.state_name, backend, Path("pulumi"), {})
 
 
 # ------------------------------------------------------------------------------------------------ secrets

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.engine.session import STACK_TYPE
 from mlinfra.engine.transfer import export_whole
+from mlinfra.naming import component_of, name_of
 from mlinfra.project import Project
 from mlinfra.report import Operation, State, Step
 from mlinfra.stack import Stack
@@ -26,7 +28,6 @@ Row = Mapping[str, Any]
 
 _VERBS = {"update": "up"}
 _MANAGED = "secrets_providers"
-_ROOT = "pulumi:pulumi:Stack"
 _OPERATIONS = {"added": Operation.CREATE, "removed": Operation.DELETE, "changed": Operation.UPDATE}
 
 
@@ -102,9 +103,9 @@ def show(request: Request, version: int | None = None, *, place: str | None = No
     if not raw:
         manager = deployment.get(_MANAGED)
         deployment = redacted({**deployment, **({_MANAGED: {"type": manager.get("type")}} if manager else {})})
-    found = [item for item in deployment.get("resources") or [] if item["type"] != _ROOT]
+    found = [item for item in deployment.get("resources") or [] if item["type"] != STACK_TYPE]
     rows = (
-        {"name": _name(item["urn"]), "type": item["type"], "id": item.get("id", ""), **_marks(item)} for item in found
+        {"name": name_of(item["urn"]), "type": item["type"], "id": item.get("id", ""), **_marks(item)} for item in found
     )
     return Shown(version, tuple(rows), deployment)
 
@@ -155,9 +156,9 @@ def steps(changes: list[Change]) -> list[Step]:
     """Differences between two states as steps, which the views know how to show."""
     return [
         Step(
-            node=_name(item.urn),
+            node=name_of(item.urn),
             type=item.type,
-            component=_name(item.urn).partition("/")[0],
+            component=component_of(name_of(item.urn)),
             operation=_OPERATIONS[item.what],
             state=State.DONE,
             changes=item.properties,
@@ -206,10 +207,6 @@ def _exported(request: Request, stack: Stack, version: int | None, place: str | 
             code="state-version",
         )
     )
-
-
-def _name(urn: str) -> str:
-    return urn.rpartition("::")[2]
 
 
 def _marks(resource: Row) -> dict[str, bool]:

@@ -14,7 +14,8 @@ from typing import Any
 from mlinfra.diagnostics import Diagnostic, Location, MlinfraError, Problems, Severity
 from mlinfra.report import Note
 from mlinfra.stack import ImportSection, Stack, load_stack, stack_names
-from mlinfra.workflow.given import NEAR, Given, given_by, is_up, opened
+from mlinfra.workflow.given import Given, given_by, is_up, opened
+from mlinfra.workflow.places import NEAR
 from mlinfra.workflow.request import Request
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from mlinfra.workflow.loss import component_of, name_of
+from mlinfra.naming import component_of, name_of
 
 Resource = Mapping[str, Any]
 

@@ -20,6 +20,7 @@ from typing import Any
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.graph import Graph, Kind, Node, references
 from mlinfra.holding import NAMESPACE, in_namespace, lost_with
+from mlinfra.naming import component_of, name_of
 from mlinfra.report import Operation, PropertyChange, Step
 from mlinfra.stack import Stack
 
@@ -217,16 +218,6 @@ def urns(graph: Graph, node: Node, project: str, stack: str) -> list[str]:
         parent = graph.nodes.get(parent.component or "")
     qualified = "$".join(types)
     return [f"urn:pulumi:{stack}::{project}::{qualified}::{name}" for name in (node.name, *node.options.aliases)]
-
-
-def name_of(urn: str) -> str:
-    """The name of the node that a URN is of."""
-    return urn.rpartition("::")[2]
-
-
-def component_of(node: str) -> str:
-    """The name of the component that a node belongs to, or is."""
-    return node.partition("/")[0]
 
 
 def _holding(graph: Graph) -> Set[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.engine.redaction import Redactor
-from mlinfra.engine.registration import ORIGIN
-from mlinfra.engine.session import Session, moved_away
+from mlinfra.engine.session import ORIGIN, STACK_TYPE, Session, moved_away
 from mlinfra.workflow.places import using_state
 from mlinfra.workflow.request import Request
 
@@ -23,11 +23,16 @@ def outputs(request: Request, *, show_secrets: bool = False) -> dict[str, Any]:
         return _read(request, session, show_secrets)
 
 
+def root_of(resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The stack's own resource in its state, which holds the outputs; None where the stack was never updated."""
+    return next((item for item in resources if item["type"] == STACK_TYPE), None)
+
+
 def _read(request: Request, session: Session, show_secrets: bool) -> dict[str, Any]:
     if place := session.moved_to():
         raise moved_away(request.state_name, place)
     resources = session.export().get("resources") or []
-    root = next((item for item in resources if item["type"] == "pulumi:pulumi:Stack"), None)
+    root = root_of(resources)
     if root is None:
         raise MlinfraError(
             Diagnostic(

@@ -16,6 +16,9 @@ from mlinfra.state.backend import FILES, SERVICE, Backend, using_backend
 from mlinfra.tools.install import ensure
 from mlinfra.workflow.request import Request
 
+NEAR = (FILES, SERVICE)
+"""The places that are within the project: neither an engine nor a network is needed to read a state there."""
+
 DATABASE = "state.db"
 """The state service's database, in the project's folder of states."""
 
@@ -62,8 +65,8 @@ def refuse_elsewhere(request: Request, stack: Stack, session: Session) -> None:
     named = stack.file.state.backend
     if session.backend.local and (place := session.moved_to()):
         raise moved_away(request.state_name, place)
-    for place in (FILES, SERVICE):
-        if place != named and _holds(request, session, place) and not session.resources():
+    for place in NEAR:
+        if place != named and _holds(request, stack, place) and not session.resources():
             raise MlinfraError(
                 Diagnostic(
                     f"the state of stack {request.state_name} is in {place}, and the stack file names {named}",
@@ -81,24 +84,29 @@ def states_folder(request: Request) -> Path:
     return request.project.home / "state"
 
 
-def _holds(request: Request, session: Session, place: str) -> bool:
-    """Whether a place within the project has resources of a stack. Nothing is made by looking."""
+@contextmanager
+def near_state(request: Request, stack: Stack, place: str) -> Iterator[Session | None]:
+    """A stack's state in one of the places within the project (`NEAR`), to read from; None where there is none.
+
+    Neither an engine nor a network is needed, nothing is made by looking, and nothing is locked.
+    """
     folder = states_folder(request)
-    if place == SERVICE:
-        if not (folder / DATABASE).exists():
-            return False
+
+    def session(backend: Backend) -> Session:
+        return Session(request.project, stack.blueprint, request.state_name, backend, Path("pulumi"), {})
+
+    if place == FILES:
+        yield session(Backend(f"file://{folder}", "passphrase", local=True))
+    elif not (folder / DATABASE).exists():
+        yield None
+    else:
         from mlinfra.state.service import states_of
 
         with states_of(request.project) as states:
-            there = Session(
-                session.project,
-                session.project_name,
-                session.stack,
-                Backend("", "default", local=True, states=states),
-                session.binary,
-                {},
-            )
-            return bool(there.resources()) and not there.moved_to()
-    backend = Backend(f"file://{folder}", "passphrase", local=True)
-    there = Session(session.project, session.project_name, session.stack, backend, session.binary, {})
-    return bool(there.resources()) and not there.moved_to()
+            yield session(Backend("", "default", local=True, states=states))
+
+
+def _holds(request: Request, stack: Stack, place: str) -> bool:
+    """Whether a place within the project has resources of a stack."""
+    with near_state(request, stack, place) as there:
+        return there is not None and bool(there.resources()) and not there.moved_to()

@@ -15,6 +15,7 @@ from mlinfra.components.secret_sources import QUESTION, RECIPE, STASH, VALUE, VA
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.functions import UNKNOWN
 from mlinfra.graph import Graph, Node, Secret
+from mlinfra.naming import name_of
 
 Ask: TypeAlias = Callable[[str], str]
 """Asks a person for a value, which is not shown while it is typed."""
@@ -44,7 +45,7 @@ def supplied(
     every value that cannot be had.
     """
     nodes = [node for node in graph if node.type == STASH and RECIPE in node.inputs.get("input", {})]
-    known = {item["urn"].rpartition("::")[2]: item for item in resources if _is_kept(item)}
+    known = {name_of(item["urn"]): item for item in resources if _is_kept(item)}
     found: dict[str, Node | Diagnostic] = {}
     for asks in (False, True):  # nobody types a value for a run that lacks another
         for node in nodes:

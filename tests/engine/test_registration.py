@@ -12,7 +12,8 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from mlinfra.engine.redaction import Redactor
-from mlinfra.engine.registration import ORIGIN, Program, Registration, origin, package_of
+from mlinfra.engine.registration import Program, Registration, origin, package_of
+from mlinfra.engine.session import ORIGIN
 from mlinfra.functions import UNKNOWN
 from mlinfra.graph import Call, Document, Graph, Kind, Node, Options, Ref, Secret, join
 from mlinfra.wire.protocol import provider_pb2, resource_pb2, resource_pb2_grpc
