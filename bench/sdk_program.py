@@ -18,9 +18,9 @@ from pulumi import automation
 
 from mlinfra.local.target import LocalTarget
 from mlinfra.project import Project
+from mlinfra.providers.aws import serve as serve_aws
 from mlinfra.providers.aws.configuration import local_inputs
-from mlinfra.providers.aws.provider import serve as serve_aws
-from mlinfra.providers.kubernetes.provider import serve as serve_kubernetes
+from mlinfra.providers.kubernetes import serve as serve_kubernetes
 from mlinfra.tools.install import ensure
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class Server:
     programs: Path
     folder: Path
     port: int
-    how: dict[str, Any] = field(default_factory=dict)
+    prefix: Sequence[str] = ()
 
     def connect(self, user: str, database: str, **more: Any) -> psycopg.Connection[Any]:
         """A connection over the socket, each statement of which is a transaction."""
@@ -34,8 +34,8 @@ class Server:
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One of the programs, as the server's own user."""
-        command = [str(self.programs / program), *arguments]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, **self.how)
+        command = [*self.prefix, str(self.programs / program), *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
 
 
 @contextmanager
@@ -52,15 +52,11 @@ def server(
 
     Skips the test where this machine has no PostgreSQL.
     """
-    programs = _programs()
+    programs = installed()
     if programs is None:
         pytest.skip("there is no PostgreSQL server on this machine")
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # its socket's path must be short
-    how: dict[str, Any] = {}
-    if os.getuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(folder, "postgres", "postgres")
-        how = {"user": "postgres", "group": "postgres", "extra_groups": []}
-    made = Server(programs, folder, port, how)
+    folder, prefix = own_folder()
+    made = Server(programs, folder, port, prefix)
     first = folder / "first-password"
     first.write_text(password or "none")
     first.chmod(0o644)
@@ -69,9 +65,9 @@ def server(
     assert ran.returncode == 0, ran.stderr
     if rules:
         (data / "pg_hba.conf").write_text(rules)
-    command = [programs / "postgres", "-D", data, "-k", folder, "-p", str(port), "-c", "fsync=off", *arguments]
+    command = [*prefix, programs / "postgres", "-D", data, "-k", folder, "-p", str(port), "-c", "fsync=off", *arguments]
     log = (folder / "log").open("wb")
-    process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **how)
+    process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     try:
         for _ in range(300):
             if made.run("pg_isready", "-q", "-h", str(folder), "-p", str(port)).returncode == 0:
@@ -86,7 +82,21 @@ def server(
         shutil.rmtree(folder)
 
 
-def _programs() -> Path | None:
+def own_folder() -> tuple[Path, Sequence[str]]:
+    """A folder for a server, and what stands before its programs' commands.
+
+    PostgreSQL refuses to run as root, so its own user runs it then: by `setpriv`, since `subprocess` would have to fork
+    for it, which the threads of gRPC in this process do not always bear.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # its socket's path must be short
+    if os.getuid() != 0:
+        return folder, ()
+    shutil.chown(folder, "postgres", "postgres")
+    return folder, ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--")
+
+
+def installed() -> Path | None:
+    """Where the programs are; None where there are none."""
     homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     named = shutil.which("initdb")
     return next((home for home in homes if (home / "initdb").exists()), Path(named).parent if named else None)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from mlinfra.state.requests import Caller, Callers
 from mlinfra.state.service import Protocol
 from mlinfra.state.states import ORGANIZATION, ServiceStates
 from mlinfra.state.store import Store, open_store
+from tests.components.postgres import installed, own_folder
 
 TOKEN = "the-token-of-alice"
 STRANGER = "the-token-of-bob"
@@ -34,32 +33,21 @@ JSON = "application/json"
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The address of a Postgres server of our own, without a database's name."""
-    binaries = _postgres_binaries()
+    binaries = installed()
     if binaries is None:
         pytest.skip("there is no Postgres server on this machine")
-    # Postgres refuses to run as root; its socket's path must be short.
-    user = "postgres" if os.getuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    if user:
-        shutil.chown(folder, user)
-    how: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user else {}
+    folder, prefix = own_folder()
     data = folder / "data"
-    initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "tests", "--no-sync"]
-    subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **how)
-    command = [binaries / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
-    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **how)
+    initdb = [*prefix, binaries / "initdb", "-D", data, "-A", "trust", "-U", "tests", "--no-sync"]
+    subprocess.run(initdb, check=True, capture_output=True, cwd=folder)
+    command = [*prefix, binaries / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield f"postgresql://tests@/{{name}}?host={folder}"
     finally:
         server.send_signal(signal.SIGQUIT)  # its immediate shutdown: nothing of this is needed again
         server.wait()
         shutil.rmtree(folder)
-
-
-def _postgres_binaries() -> Path | None:
-    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    named = shutil.which("initdb")
-    return next((home for home in homes if (home / "initdb").exists()), Path(named).parent if named else None)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The provider as a Pulumi plugin process: `python -m mlinfra.providers.aws` prints its port and serves."""
 
-from mlinfra.providers.aws.provider import serve
+from mlinfra.providers.aws import serve
 from mlinfra.providers.base import run_plugin
 
 if __name__ == "__main__":

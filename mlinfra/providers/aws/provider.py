@@ -19,14 +19,13 @@ import threading
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.functions import UNKNOWN, Unknown, holds
-from mlinfra.providers.aws import configuration, registry
+from mlinfra.providers.aws import NOTHING, configuration, registry
 from mlinfra.providers.aws.adopting import adopt
 from mlinfra.providers.aws.errors import AwsError, taken
 from mlinfra.providers.aws.fields import filled, problems
@@ -36,15 +35,10 @@ from mlinfra.providers.aws.lookups import LOOKUPS
 from mlinfra.providers.aws.marks import closed, opened
 from mlinfra.providers.aws.planning import diff, differing
 from mlinfra.providers.aws.resource import SECONDS, Aws, Change, Made, Resource
-from mlinfra.providers.aws.session import THREADS, Session
-from mlinfra.providers.base import Creates, InitFailedError, check_failures, text
-from mlinfra.providers.base import serve as serve_instances
+from mlinfra.providers.aws.session import Session
+from mlinfra.providers.base import InitFailedError, check_failures, text
 from mlinfra.wire.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc
-from mlinfra.wire.server import Server
 from mlinfra.wire.values import decode, encode
-
-NOTHING: Final[Mapping[str, Set[str]]] = MappingProxyType({})
-"""No unfinished creates."""
 
 
 class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]  # generated code has no types
@@ -239,16 +233,6 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
     ) -> dict[str, Any]:
         region = self._session.configuration.region if self._session else UNKNOWN
         return properties(kind, inputs, outputs, wanted.get("tags"), inputs.get("region", region))
-
-
-def serve(unfinished: Mapping[str, Set[str]] = NOTHING, creates: Creates | None = None) -> Server:
-    """Serve the provider on a free loopback port: one server for any number of provider instances.
-
-    Attach it with `PULUMI_DEBUG_PROVIDERS=aws:PORT`. `unfinished` has the URNs of resources whose creation was cut off,
-    each with the ids that the state has for it; what else is there of them is taken over. `creates` is told of every
-    creation.
-    """
-    return serve_instances(lambda: AwsProvider(unfinished), THREADS, creates)
 
 
 def _kind(request: Any) -> Resource:

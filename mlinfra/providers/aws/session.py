@@ -14,11 +14,9 @@ from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from mlinfra.providers.aws import THREADS
 from mlinfra.providers.aws.configuration import Configuration
 from mlinfra.providers.aws.errors import AwsError, translated
-
-THREADS: Final = 64
-"""Calls at a time: gRPC threads and connections alike; above the engine's `--parallel`."""
 
 _CONFIG: Final = Config(
     proxies={},  # not None, which would mean those of the environment

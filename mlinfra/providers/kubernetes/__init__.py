@@ -16,3 +16,32 @@ From the top down, each module using those below it:
 `errors`                                 refusals as diagnostics
 ======================================== =============================================================
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mlinfra.providers.base import Creates
+    from mlinfra.wire.server import Server
+
+THREADS: Final = 256
+"""Calls at a time: more than the engine's `--parallel`, since a call that waits for an object holds a thread."""
+
+
+def serve(threads: int = THREADS, creates: Creates | None = None) -> Server:
+    """Serve the provider in this process, on a free loopback port, to engines that are told of it.
+
+    That is `PULUMI_DEBUG_PROVIDERS=kubernetes:PORT`. `threads` bounds the calls answered at a time; `creates` is told
+    of every creation. The provider itself is loaded by the first call; `load` does so before.
+    """
+    from mlinfra.providers import base
+
+    return base.serve(lambda: load()(), threads, creates)
+
+
+def load() -> Any:
+    """The provider's class."""
+    from mlinfra.providers.kubernetes.provider import Provider
+
+    return Provider

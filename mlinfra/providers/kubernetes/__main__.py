@@ -1,7 +1,7 @@
 """The provider as a Pulumi plugin process: `python -m mlinfra.providers.kubernetes`."""
 
 from mlinfra.providers.base import run_plugin
-from mlinfra.providers.kubernetes.provider import serve
+from mlinfra.providers.kubernetes import serve
 
 if __name__ == "__main__":
     run_plugin(serve())

@@ -21,13 +21,10 @@ from mlinfra.providers.kubernetes.ownership import Previous
 from mlinfra.providers.kubernetes.secrets import kept_secret
 from mlinfra.providers.kubernetes.session import Session
 from mlinfra.wire.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc
-from mlinfra.wire.server import Server
 from mlinfra.wire.values import decode, encode
 
 VERSION: Final = "4.34.2"
 """The version of pulumi_kubernetes whose tokens and inputs are served."""
-THREADS: Final = 256
-"""Calls at a time: more than the engine's `--parallel`, since a call that waits for an object holds a thread."""
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]  # generated code has no types
@@ -169,12 +166,3 @@ def _change(request: Any, properties: Any, previous: Previous | None, context: g
 
 def _previous(request: Any) -> Previous:
     return Previous.of(request.urn, reveal(decode(request.olds)), reveal(decode(request.old_inputs)))
-
-
-def serve(threads: int = THREADS, creates: base.Creates | None = None) -> Server:
-    """Serve the provider in this process, on a free loopback port, to engines that are told of it.
-
-    That is `PULUMI_DEBUG_PROVIDERS=kubernetes:PORT`. `threads` bounds the calls answered at a time;
-    `creates` is told of every creation.
-    """
-    return base.serve(Provider, threads, creates)

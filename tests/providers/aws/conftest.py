@@ -16,7 +16,8 @@ from google.rpc.status_pb2 import Status
 from mlinfra.functions import UNKNOWN, reveal
 from mlinfra.local.accounts import access_key
 from mlinfra.local.moto import Moto
-from mlinfra.providers.aws import local_inputs, serve
+from mlinfra.providers.aws import serve
+from mlinfra.providers.aws.configuration import local_inputs
 from mlinfra.providers.aws.registry import find
 from mlinfra.wire.protocol import provider_pb2, provider_pb2_grpc
 from mlinfra.wire.server import OPTIONS, Server

@@ -13,8 +13,8 @@ import pytest
 
 from mlinfra.functions import UNKNOWN
 from mlinfra.graph import Secret
-from mlinfra.providers.aws import TYPES, local_inputs
-from mlinfra.providers.aws.registry import RESOURCES
+from mlinfra.providers.aws.configuration import local_inputs
+from mlinfra.providers.aws.registry import RESOURCES, TYPES
 from mlinfra.wire.protocol import plugin_pb2, provider_pb2
 from mlinfra.wire.values import decode, encode
 

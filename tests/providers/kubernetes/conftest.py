@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from mlinfra.providers.kubernetes import serve
 from mlinfra.providers.kubernetes.client import Cluster
-from mlinfra.providers.kubernetes.provider import serve
 from tests.providers.kubernetes.engine import Engine
 
 TOOLS = ("kwokctl", "kwok", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
