@@ -33,6 +33,11 @@ owner: {{team: tests, cost_center: none}}
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start the engine or a cluster come first: a long one that came last would run beside nothing."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[MakeProject]:
     """A factory of projects: files by name, as texts or bytes. What blueprints leave in `sys` goes with the test.

@@ -76,7 +76,7 @@ def diagnose(told: Told, output: str, ended: Ended, graph: Graph, stack: str) ->
     found = [_of_message(kind, node, text, graph) for kind, node, text in told.messages if kind in ("warning", "error")]
     diagnostics = _distinct([item for item in found if item is not None])
     if ended.interrupted:
-        return [*diagnostics, _interrupted(stack)]
+        return [*diagnostics, _interrupted()]
     failed = ended.code != 0
     if failed and not any(item.severity is Severity.ERROR for item in diagnostics):
         diagnostics.append(_of_output(output, ended, stack))
@@ -128,10 +128,10 @@ def _of_output(output: str, ended: Ended, stack: str) -> Diagnostic:
     )
 
 
-def _interrupted(stack: str) -> Diagnostic:
+def _interrupted() -> Diagnostic:
     return Diagnostic(
         "interrupted: what was in flight was finished and the state is saved as far as the run came",
-        remedy=f"Go on with `mlinfra up --stack {stack}`; it does what is left to do.",
+        remedy="Give the same command again: it does what is left to do.",
         code="interrupted",
     )
 
