@@ -87,7 +87,9 @@ class _Left:
 
 def _left(session: Session, state: Mapping[str, Any]) -> _Left:
     before, pending = _recall(session), state.get("pending_operations") or []
-    creates = {item["resource"]["urn"] for item in pending if item["type"] == "creating"}
+    # A component is nothing but an entry in the state, so that a second one cannot be made.
+    made = [item["resource"] for item in pending if item["type"] == "creating"]
+    creates = {resource["urn"] for resource in made if resource.get("custom", True)}
     unread = {item["resource"]["urn"] for item in pending if item["type"] in ("updating", "deleting")}
     killed = session.backend.states is None and bool(session.running.left_over())
     begun = session.begun.unfinished(_ids(state))

@@ -74,7 +74,7 @@ OTHER = "urn:pulumi:dev::demo::aws:kms/key:Key::data/key"
 
 
 def pending(kind: str, urn: str) -> dict[str, Any]:
-    return {"type": kind, "resource": {"urn": urn, "type": urn.split("::")[2]}}
+    return {"type": kind, "resource": {"urn": urn, "type": urn.split("::")[2], "custom": True}}
 
 
 class States:
@@ -97,6 +97,14 @@ def on_service(tmp_path: Path, **deployment: Any) -> Session:
     states: Any = States(**deployment)
     backend = Backend("http://127.0.0.1:9", "default", local=True, states=states)
     return Session(Project(tmp_path), "demo", "dev", backend, Path("/nonexistent/pulumi"), {})
+
+
+def test_a_component_that_was_cut_off_is_nothing_that_could_be_there(tmp_path: Path) -> None:
+    cut_off = pending("creating", "urn:pulumi:dev::demo::mlinfra:component:Bucket::data")
+    cut_off["resource"]["custom"] = False
+    session = on_service(tmp_path, pending_operations=[cut_off])
+    assert repair(session) == Repaired()
+    assert "pending_operations" not in session.export()
 
 
 @pytest.mark.parametrize(
