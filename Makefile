@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Where this is set, every command compiles every module anew: three times slower to start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install up test slow chaos lint docs lock conformance bench audit clean
+.PHONY: help install up test slow chaos lint docs instances lock conformance bench audit clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t14
@@ -31,7 +31,8 @@ up: $(INSTALLED) ## Install, get the tools, start the local target and bring the
 	@$(BIN)/mlinfra up --stack $(STACK) --yes
 
 test: $(INSTALLED) ## Run the test suite: the real engine, moto and the local cluster included.
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not chaos and not conformance"
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+		-m "not slow and not chaos and not conformance"
 
 slow: $(INSTALLED) ## Run the tests that take longer than a minute each.
 	@$(BIN)/python -m pytest -m "slow and not chaos"
@@ -57,6 +58,9 @@ lint: $(INSTALLED) ## Format, lint, types and layers.
 
 docs: $(INSTALLED) ## Write docs/reference/ anew from the models.
 	@$(BIN)/python -m docs.generator
+
+instances: $(INSTALLED) ## Write the table of instance types anew from moto's copy of DescribeInstanceTypes.
+	@$(BIN)/python -m mlinfra.local.instance_types
 
 lock: ## Take the newest versions that pyproject.toml allows into requirements.lock.
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -19,21 +19,29 @@ if TYPE_CHECKING:
     from mlinfra.components.bucket_options import CorsRule, Notification, ObjectLock, Replica, Transition
     from mlinfra.components.database import Database
     from mlinfra.components.dataset import Dataset
+    from mlinfra.components.eks_values import Eks, ExistingEks
     from mlinfra.components.endpoint import Endpoint
     from mlinfra.components.image_repository import ImageRepository
+    from mlinfra.components.job_values import Ranks, Ray, Sweep
     from mlinfra.components.key import Key
+    from mlinfra.components.kueue import JobQueue
     from mlinfra.components.managed_secret import ManagedSecret
     from mlinfra.components.model_store import ModelStore, StoredModel
     from mlinfra.components.monitoring import Monitoring
     from mlinfra.components.network import Network
+    from mlinfra.components.network_policies import Egress
     from mlinfra.components.network_values import ExistingNetwork, FlowLogs
     from mlinfra.components.node_pool import NodePool
     from mlinfra.components.queue import Queue
     from mlinfra.components.raw import Raw
     from mlinfra.components.secret_sources import FromEnvironment, FromPrompt, Generated
+    from mlinfra.components.team import Team
     from mlinfra.components.training_cluster import TrainingCluster
     from mlinfra.components.training_job import TrainingJob
+    from mlinfra.components.training_vm import TrainingVm
+    from mlinfra.components.training_vm_values import Volume
     from mlinfra.components.values import Autoscale, Image, Model, Quota, Receiver, Route, Taint
+    from mlinfra.components.workspace import Workspace
     from mlinfra.environment import Environment
     from mlinfra.graph import Secret, join
     from mlinfra.tiers import Tier
@@ -46,8 +54,11 @@ __all__ = [
     "CorsRule",
     "Database",
     "Dataset",
+    "Egress",
+    "Eks",
     "Endpoint",
     "Environment",
+    "ExistingEks",
     "ExistingNetwork",
     "Field",
     "FlowLogs",
@@ -56,6 +67,7 @@ __all__ = [
     "Generated",
     "Image",
     "ImageRepository",
+    "JobQueue",
     "Key",
     "ManagedSecret",
     "Model",
@@ -68,18 +80,25 @@ __all__ = [
     "Params",
     "Queue",
     "Quota",
+    "Ranks",
     "Raw",
+    "Ray",
     "Receiver",
     "Replica",
     "Route",
     "Secret",
     "SecretStr",
     "StoredModel",
+    "Sweep",
     "Taint",
+    "Team",
     "Tier",
     "TrainingCluster",
     "TrainingJob",
+    "TrainingVm",
     "Transition",
+    "Volume",
+    "Workspace",
     "blueprint",
     "join",
 ]
@@ -93,8 +112,11 @@ _HOMES: Final = {
     "CorsRule": f"{_COMPONENTS}.bucket_options",
     "Database": f"{_COMPONENTS}.database",
     "Dataset": f"{_COMPONENTS}.dataset",
+    "Egress": f"{_COMPONENTS}.network_policies",
+    "Eks": f"{_COMPONENTS}.eks_values",
     "Endpoint": f"{_COMPONENTS}.endpoint",
     "Environment": "mlinfra.environment",
+    "ExistingEks": f"{_COMPONENTS}.eks_values",
     "ExistingNetwork": f"{_COMPONENTS}.network_values",
     "Field": "pydantic",
     "FlowLogs": f"{_COMPONENTS}.network_values",
@@ -103,6 +125,7 @@ _HOMES: Final = {
     "Generated": f"{_COMPONENTS}.secret_sources",
     "Image": f"{_COMPONENTS}.values",
     "ImageRepository": f"{_COMPONENTS}.image_repository",
+    "JobQueue": f"{_COMPONENTS}.kueue",
     "Key": f"{_COMPONENTS}.key",
     "ManagedSecret": f"{_COMPONENTS}.managed_secret",
     "Model": f"{_COMPONENTS}.values",
@@ -115,18 +138,25 @@ _HOMES: Final = {
     "Params": "mlinfra.authoring",
     "Queue": f"{_COMPONENTS}.queue",
     "Quota": f"{_COMPONENTS}.values",
+    "Ranks": f"{_COMPONENTS}.job_values",
     "Raw": f"{_COMPONENTS}.raw",
+    "Ray": f"{_COMPONENTS}.job_values",
     "Receiver": f"{_COMPONENTS}.values",
     "Replica": f"{_COMPONENTS}.bucket_options",
     "Route": f"{_COMPONENTS}.values",
     "Secret": "mlinfra.graph",
     "SecretStr": "pydantic",
     "StoredModel": f"{_COMPONENTS}.model_store",
+    "Sweep": f"{_COMPONENTS}.job_values",
     "Taint": f"{_COMPONENTS}.values",
+    "Team": f"{_COMPONENTS}.team",
     "Tier": "mlinfra.tiers",
     "TrainingCluster": f"{_COMPONENTS}.training_cluster",
     "TrainingJob": f"{_COMPONENTS}.training_job",
+    "TrainingVm": f"{_COMPONENTS}.training_vm",
     "Transition": f"{_COMPONENTS}.bucket_options",
+    "Volume": f"{_COMPONENTS}.training_vm_values",
+    "Workspace": f"{_COMPONENTS}.workspace",
     "blueprint": "mlinfra.authoring",
     "join": "mlinfra.graph",
 }

@@ -121,7 +121,8 @@ class Component(Documented):
         schema = handler(source)
         if not cls.__dict__.get("__pydantic_complete__"):
             return schema  # the class itself is being made
-        instance = core_schema.is_instance_schema(cls)
+        said_as = cls.__dict__.get("said_as", cls.__name__)
+        instance = core_schema.is_instance_schema(cls, cls_repr=said_as)
         return core_schema.json_or_python_schema(json_schema=schema, python_schema=instance)
 
     @property

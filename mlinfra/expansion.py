@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,9 +21,28 @@ PROVIDERS = {AWS: "pulumi:providers:aws", KUBERNETES: "pulumi:providers:kubernet
 CLUSTER = "@cluster"
 """The lookup of the EKS cluster that a stack names."""
 
+IN_CLUSTER = "kubernetes"
+"""The node of a component that is the provider instance leading to a cluster which it makes or brings along."""
+
 MANAGER = "mlinfra"
 DOMAIN = "mlinfra.dev"
 """Prefix of our own labels and annotations."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAccess:
+    """An EKS cluster that a component makes, or brings along, and how the stack gets into it.
+
+    `provider` is the provider instance that leads to it. `name` is its name as text; `known_as` is the name as an
+    output of what makes it, for whatever must not be made before it. `security_group` is that of its nodes.
+    """
+
+    provider: str
+    name: str
+    known_as: Value
+    security_group: Value
+    insights: bool = False
+    """Whether CloudWatch Container Insights are collected in it."""
 
 
 @dataclass
@@ -36,6 +56,8 @@ class Expansion:
     nodes: dict[str, Node] = field(default_factory=dict)
     pools: list[Pool] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
+    clusters: dict[str, ClusterAccess] = field(default_factory=dict)
+    """The clusters that components make or bring along, by their provider instances; the stack's own is not in it."""
 
     def provider(self, name: str) -> str:
         """The name of a default provider instance, which is added to the graph when first asked for."""
@@ -161,6 +183,40 @@ class Scope:
         options.setdefault("provider", self.expansion.provider(AWS))
         return self.add(local, type, inputs, Kind.LOOKUP, Options(**options))
 
+    def enter_cluster(self, cluster: ClusterAccess) -> None:
+        """From here on this component, and all that refer to it, are in this cluster and not in the stack's."""
+        self.expansion.clusters[cluster.provider] = cluster
+
+    def cluster_of(self, namespace: Value = None) -> ClusterAccess | None:
+        """The cluster that a namespace is in, as a component has brought it along; None: the stack's own.
+
+        A namespace that is an output of a node is where that node is. For any other, and for none, it is the nearest
+        cluster that this component's fields lead to.
+        """
+        clusters = self.expansion.clusters
+        if not clusters:
+            return None
+        if isinstance(namespace, Ref):
+            node = self.expansion.nodes.get(namespace.node)
+            return clusters.get(node.options.provider or "") if node else None
+        return next((clusters[name] for name in self._providers() if name in clusters), None)
+
+    def _providers(self) -> Iterator[str]:
+        """The provider instances that components would bring along, the nearest first, in the order of fields."""
+        waiting, seen = deque([self.component]), {id(self.component)}
+        while waiting:
+            component = waiting.popleft()
+            yield component.node(IN_CLUSTER)
+            for part in component.parts():
+                if id(part) not in seen:
+                    seen.add(id(part))
+                    waiting.append(part)
+
+    def kubernetes_provider(self, namespace: Value = None) -> str:
+        """The name of the provider instance for objects in a namespace, or for those in none."""
+        cluster = self.cluster_of(namespace)
+        return cluster.provider if cluster else self.expansion.provider(KUBERNETES)
+
     def kubernetes(
         self,
         local: str,
@@ -174,14 +230,18 @@ class Scope:
         annotations: Mapping[str, Value] | None = None,
         **options: Any,
     ) -> Ref:
-        """Add a Kubernetes object; `body` is what stands beside `metadata`; `options` are fields of `Options`."""
+        """Add a Kubernetes object; `body` is what stands beside `metadata`; `options` are fields of `Options`.
+
+        It goes to the cluster that its namespace is in; one without a namespace to that of the component.
+        """
         metadata: dict[str, Value] = {"name": name, "labels": {**self.labels, **(labels or {})}}
         if namespace is not None:
             metadata["namespace"] = namespace
         if annotations:
             metadata["annotations"] = dict(annotations)
         token = f"kubernetes:{api_version if '/' in api_version else f'core/{api_version}'}:{kind}"
-        options.setdefault("provider", self.expansion.provider(KUBERNETES))
+        if "provider" not in options:
+            options["provider"] = self.kubernetes_provider(namespace)
         inputs = {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}
         return self.add(local, token, inputs, Kind.RESOURCE, Options(**options))
 

@@ -49,6 +49,7 @@ HELD: Final[Mapping[str, str]] = {
     "aws:fsx/windowsFileSystem:WindowsFileSystem": _FILES,
     "aws:ebs/volume:Volume": _FILES,
     "aws:ebs/snapshot:Snapshot": _SNAPSHOT,
+    "aws:ec2/instance:Instance": "the files on its root volume, which goes with it",
     # Keys and secrets.
     "aws:kms/key:Key": _KEY,
     "aws:kms/externalKey:ExternalKey": _KEY,

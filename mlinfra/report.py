@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from mlinfra.diagnostics import Diagnostic
+from mlinfra.runs import JobRun, LogLine
 
 
 class State(StrEnum):
@@ -93,6 +94,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of a longer work begins, the `number`th of `total`: told where it begins, whatever it takes."""
+
+    name: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A diagnostic, told when it is found."""
 
@@ -120,7 +130,7 @@ class Fact:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event: TypeAlias = Task | Step | Note | Printed
+Event: TypeAlias = Task | Step | Stage | Note | Printed | JobRun | LogLine
 Emit: TypeAlias = Callable[[Event], None]
 
 

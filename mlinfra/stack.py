@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -91,6 +92,10 @@ class KubeconfigTarget(Section):
 
     provider: Literal["official", "embedded"] = "official"
     """Which Kubernetes provider applies: Pulumi's plugin, or the one within mlinfra that needs no download."""
+
+    def file(self, root: Path) -> Path:
+        """The kubeconfig file; `root` is the project folder."""
+        return root / Path(self.path).expanduser()  # a path that is absolute stays as it is
 
 
 Target = Annotated[LocalTarget | AwsTarget | KubeconfigTarget, Field(discriminator="kind")]

@@ -69,6 +69,9 @@ class TierDefaults:
     flow_log_days: int
     """How long a network's flow logs are kept; one of the numbers that CloudWatch Logs takes."""
 
+    cluster_log_days: int
+    """How long the logs of an EKS cluster's control plane are kept; one of the numbers that CloudWatch Logs takes."""
+
 
 class Tier(StrEnum):
     """How much an environment matters. Blueprints may ask this; they never ask for the environment's name."""
@@ -107,6 +110,7 @@ DEFAULTS: Final[dict[Tier, TierDefaults]] = {
         zones=2,
         nat="one",
         flow_log_days=7,
+        cluster_log_days=7,
     ),
     Tier.STAGING: TierDefaults(
         protected=False,
@@ -126,6 +130,7 @@ DEFAULTS: Final[dict[Tier, TierDefaults]] = {
         zones=2,
         nat="one",
         flow_log_days=30,
+        cluster_log_days=30,
     ),
     Tier.PROD: TierDefaults(
         protected=True,
@@ -145,5 +150,6 @@ DEFAULTS: Final[dict[Tier, TierDefaults]] = {
         zones=3,
         nat="per-zone",
         flow_log_days=365,
+        cluster_log_days=365,
     ),
 }

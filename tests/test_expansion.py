@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mlinfra.authoring import Blueprint, BlueprintFunction, Component, Params
+from mlinfra.authoring import Blueprint, BlueprintFunction, Component, Many, Params
 from mlinfra.diagnostics import Location
 from mlinfra.environment import Environment, Owner
-from mlinfra.expansion import AWS, CLUSTER, KUBERNETES, PROVIDERS, Scope, expand
-from mlinfra.graph import Call, Graph, Kind, Pool, Ref
+from mlinfra.expansion import AWS, CLUSTER, IN_CLUSTER, KUBERNETES, PROVIDERS, ClusterAccess, Scope, expand
+from mlinfra.graph import Call, Graph, Kind, Options, Pool, Ref
 from mlinfra.tiers import Tier
 
 ENVIRONMENT = Environment("dev", Tier.DEV, Owner("Team A", "ml-042"), "111122223333", "eu-west-1", "ml-dev")
@@ -131,3 +131,73 @@ def test_two_nodes_of_one_name_are_a_mistake_of_the_kind() -> None:
 
     with pytest.raises(ValueError, match="t/queue is declared twice by Twice"):
         expanded(Twice("t"))
+
+
+class Home(Component):
+    """A component that brings a cluster along, and has a namespace in it."""
+
+    def expand(self, scope: Scope) -> None:
+        """A provider instance, a namespace and an object that is in none."""
+        provider = scope.add(IN_CLUSTER, PROVIDERS[KUBERNETES], {"kubeconfig": "x"}, Kind.PROVIDER, Options())
+        scope.enter_cluster(ClusterAccess(provider.node, "ml", "ml", "sg-1"))
+        scope.kubernetes("namespace", "v1", "Namespace", self.name, {})
+
+
+class Guest(Component):
+    """A component that refers to others, and has an object in a namespace or in none."""
+
+    homes: Many[Component] = ()
+    space: Any = None
+
+    def expand(self, scope: Scope) -> None:
+        """One object."""
+        scope.kubernetes("object", "v1", "ConfigMap", self.name, {}, namespace=self.space)
+
+
+def provider_of_object(graph: Graph, guest: str = "guest") -> str | None:
+    return graph.nodes[f"{guest}/object"].options.provider
+
+
+def test_objects_go_to_the_cluster_that_their_namespace_is_in() -> None:
+    one, other = Home("one"), Home("other")
+    graph = expanded(Guest("guest", homes=[one, other], space=other.output("namespace", "metadata", "name")))
+    assert graph.nodes["one/namespace"].options.provider == "one/kubernetes"
+    assert provider_of_object(graph) == "other/kubernetes"
+    assert KUBERNETES not in graph.nodes
+
+
+@pytest.mark.parametrize("space", [None, "kube-system"])
+def test_objects_in_no_namespace_of_the_blueprint_go_to_the_nearest_cluster(space: str | None) -> None:
+    one, other = Home("one"), Home("other")
+    middle = Guest("middle", homes=[other])
+    graph = expanded(Guest("guest", homes=[middle, one], space=space))
+    assert provider_of_object(graph) == "one/kubernetes"
+    assert provider_of_object(graph, "middle") == "other/kubernetes"
+
+
+def test_who_leads_to_no_cluster_is_in_the_stacks() -> None:
+    graph = expanded(Home("one"), Guest("guest"), Guest("second", space="default"))
+    assert provider_of_object(graph) == provider_of_object(graph, "second") == KUBERNETES
+
+
+def test_a_namespace_in_the_stacks_cluster_stays_there_whatever_else_a_component_refers_to() -> None:
+    class Space(Component):
+        def expand(self, scope: Scope) -> None:
+            scope.kubernetes("namespace", "v1", "Namespace", self.name, {})
+
+    one, space = Home("one"), Space("space")
+    graph = expanded(Guest("guest", homes=[one, space], space=space.output("namespace", "metadata", "name")))
+    assert provider_of_object(graph) == KUBERNETES
+
+
+def test_the_names_of_a_cluster_are_known_to_all_that_lead_to_it() -> None:
+    class Asks(Component):
+        homes: Many[Component] = ()
+
+        def expand(self, scope: Scope) -> None:
+            cluster = scope.cluster_of()
+            assert cluster is not None
+            scope.aws("queue", "aws:sqs/queue:Queue", {"name": cluster.name})
+
+    graph = expanded(Asks("asks", homes=[Guest("guest", homes=[Home("one")])]))
+    assert graph.nodes["asks/queue"].inputs == {"name": "ml"}

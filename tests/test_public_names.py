@@ -12,11 +12,12 @@ import pytest
 import mlinfra
 
 NAMES = [
-    *("Autoscale", "Blueprint", "Bucket", "Component", "CorsRule", "Database", "Dataset", "Endpoint"),
-    *("Environment", "ExistingNetwork", "Field", "FlowLogs", "FromEnvironment", "FromPrompt", "Generated"),
-    *("Image", "ImageRepository", "Key", "ManagedSecret", "Model", "ModelStore", "Monitoring", "Network"),
-    *("NodePool", "Notification", "ObjectLock", "Params", "Queue", "Quota", "Raw", "Receiver", "Replica"),
-    *("Route", "Secret", "SecretStr", "StoredModel", "Taint", "Tier", "TrainingCluster", "TrainingJob", "Transition"),
+    *("Autoscale", "Blueprint", "Bucket", "Component", "CorsRule", "Database", "Dataset", "Egress", "Eks"),
+    *("Endpoint", "Environment", "ExistingEks", "ExistingNetwork", "Field", "FlowLogs", "FromEnvironment"),
+    *("FromPrompt", "Generated", "Image", "ImageRepository", "JobQueue", "Key", "ManagedSecret", "Model"),
+    *("ModelStore", "Monitoring", "Network", "NodePool", "Notification", "ObjectLock", "Params", "Queue", "Quota"),
+    *("Ranks", "Raw", "Ray", "Receiver", "Replica", "Route", "Secret", "SecretStr", "StoredModel", "Sweep", "Taint"),
+    *("Team", "Tier", "TrainingCluster", "TrainingJob", "TrainingVm", "Transition", "Volume", "Workspace"),
     *("blueprint", "join"),
 ]
 

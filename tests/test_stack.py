@@ -114,6 +114,12 @@ def test_a_target_makes_the_environment(target: Any, expected: dict[str, Any], p
     assert {key: getattr(environment, key) for key in expected} == expected
 
 
+@pytest.mark.parametrize(("path", "file"), [("kc", "/p/kc"), ("/etc/kc", "/etc/kc"), ("~/kc", "/home/ada/kc")])
+def test_a_kubeconfig_is_looked_for_in_the_project(path: str, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert KubeconfigTarget(kind="kubeconfig", path=path).file(Path("/p")) == Path(file)
+
+
 def test_an_anchor_may_be_used_and_merged(project: Any) -> None:
     text = (
         "blueprint: case\nenvironment: {name: dev, tier: dev}\nowner: {team: t, cost_center: c}\n"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from docs.generator.markdown import table
-from mlinfra.components import bucket_options, model_store, secret_sources, values
+from mlinfra.components import bucket_options, eks_values, job_values, model_store, secret_sources, values
 from mlinfra.components.registry import KINDS
 
 STRUCTURES = (
@@ -16,7 +16,9 @@ STRUCTURES = (
     values.Quota,
     model_store.StoredModel,
     *bucket_options.STRUCTURES,
+    *eks_values.STRUCTURES,
     *secret_sources.STRUCTURES,
+    *job_values.STRUCTURES,
 )
 TEXTS = (values.Image, values.Model, values.Receiver)
 KIND_NAMES = {kind.__name__ for kind in KINDS}

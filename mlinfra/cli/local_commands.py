@@ -75,6 +75,39 @@ def env(
 
 
 @app.command()
+def token(
+    stack: StackOption,
+    user: Annotated[str, typer.Option("--user", "-u", help="Who: a name, such as ada or ada@example.com.")],
+    groups: Annotated[str, typer.Option("--groups", "-g", help="In which groups, separated by commas.")] = "",
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="One more group, as it is: cn=ml-leads,ou=groups,dc=example.")
+    ] = None,
+    minutes: Annotated[int, typer.Option("--minutes", min=1, max=1440, help="How long it is good for.")] = 60,
+    kubeconfig: Annotated[bool, typer.Option("--kubeconfig", help="Print a kubeconfig that signs in with it.")] = False,
+    rehearse: RehearseOption = False,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Print a token with which one is somebody else on the local cluster, to try what people's roles allow.
+
+    It is good for the stack's local cluster alone. In a kubeconfig that has a certificate, as the cluster's own has,
+    that goes before kubectl's `--token`: --kubeconfig prints one that has the token instead.
+
+    Example: mlinfra local token --stack dev --user ada --groups search-devs --kubeconfig > ada.yaml
+    """
+    with command(json, debug) as view:
+        from mlinfra.workflow import local
+
+        named = [*(name for name in groups.split(",") if name), *(group or ())]
+        made = local.token(request_for(view, stack, rehearse, target), user, named, minutes)
+        if json:
+            view.message("token", user=user, groups=named, server=made.server, token=made.text)
+        else:
+            sys.stdout.write(made.kubeconfig() if kubeconfig else f"{made.text}\n")
+
+
+@app.command()
 def down(
     stack: Annotated[
         str | None, typer.Option("--stack", "-s", envvar="MLINFRA_STACK", help="The stack; none: everything.")

@@ -9,7 +9,16 @@ import sys
 
 import typer
 
-from mlinfra.cli import local_commands, project_commands, report_commands, stack_commands, state_commands
+from mlinfra.cli import (
+    capacity_commands,
+    local_commands,
+    project_commands,
+    rehearse_commands,
+    report_commands,
+    run_commands,
+    stack_commands,
+    state_commands,
+)
 
 app = typer.Typer(
     name="mlinfra",
@@ -22,6 +31,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 stack_commands.register(app)
+capacity_commands.register(app)
+rehearse_commands.register(app)
+run_commands.register(app)
 project_commands.register(app)
 app.add_typer(state_commands.app, name="state")
 app.add_typer(local_commands.app, name="local")

@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from mlinfra.authoring import Component
+from mlinfra.components.network_policies import HTTPS, aws, let_out
 from mlinfra.expansion import DOMAIN, Scope
 from mlinfra.graph import Document, Ref, Value
 
@@ -72,6 +73,11 @@ class DataStore(Component):
 
     def open_to(self, scope: Scope, namespace: Value) -> None:
         """Let pods of `scope`'s component in a namespace reach it over the network."""
+
+    @property
+    def aws_port(self) -> int:
+        """The TCP port by which pods reach it where it is on AWS: that of AWS's APIs, unless it has one of its own."""
+        return HTTPS
 
     @property
     def by_iam(self) -> bool:
@@ -230,6 +236,8 @@ def open_ways(
             remedy="Put both in one place, or divide the work between two components.",
             code="two-credentials",
         )
+    if roled and scope.environment.has_aws:
+        let_out(scope, namespace, *aws(*sorted({store.aws_port for store in roled})))
     for store, grants in uses:
         if not store.by_iam:
             store.admit_pods(scope, grants)
@@ -263,29 +271,40 @@ def _role(scope: Scope, namespace: Value, account_name: str, grants: list[Grant]
         {
             "name": scope.label_name(limit=64),  # IAM, "IAM and AWS STS quotas": role names have at most 64 characters
             "description": f"Pods of service account {account_name}, stack {scope.environment.name}",
-            "assumeRolePolicy": policy([_trust(scope, namespace, account_name)]),
+            "assumeRolePolicy": policy([pod_trust(scope, namespace, account_name)]),
             "tags": scope.tags,
         },
     )
     admit(scope, grants, role)
     statements = [grant.statement() for grant in grants]
     scope.aws("policy", "aws:iam/rolePolicy:RolePolicy", {"role": role, "name": "access", "policy": policy(statements)})
-    cluster = scope.environment.cluster
-    if cluster and cluster != LOCAL_CLUSTER:  # moto has no pod identity associations, and no pod runs to use one
-        scope.aws(
-            "identity",
-            "aws:eks/podIdentityAssociation:PodIdentityAssociation",
-            {
-                "clusterName": cluster,
-                "namespace": namespace,
-                "serviceAccount": account_name,
-                "roleArn": Ref(role.node, ("arn",)),
-                "tags": scope.tags,
-            },
-        )
+    if (cluster := _cluster_name(scope, namespace)) is not None:
+        associate(scope, "identity", cluster, namespace, account_name, role)
 
 
-def _trust(scope: Scope, namespace: Value, account_name: str) -> dict[str, Value]:
+def associate(scope: Scope, local: str, cluster: Value, namespace: Value, account_name: str, role: Ref) -> Ref:
+    """Give the pods of a service account in a cluster a role (EKS Pod Identity)."""
+    return scope.aws(
+        local,
+        "aws:eks/podIdentityAssociation:PodIdentityAssociation",
+        {
+            "clusterName": cluster,
+            "namespace": namespace,
+            "serviceAccount": account_name,
+            "roleArn": Ref(role.node, ("arn",)),
+            "tags": scope.tags,
+        },
+    )
+
+
+def _cluster_name(scope: Scope, namespace: Value) -> Value:
+    """The EKS cluster that a namespace is in; None where it is in none that AWS knows."""
+    if cluster := scope.cluster_of(namespace):
+        return cluster.known_as
+    return scope.environment.cluster if scope.environment.cluster not in ("", LOCAL_CLUSTER) else None
+
+
+def pod_trust(scope: Scope, namespace: Value, account_name: str) -> dict[str, Value]:
     """Who may assume the role: pods of one service account, by EKS Pod Identity.
 
     Sources: EKS user guide, "Create IAM role with trust policy required by EKS Pod Identity" (principal, actions,
@@ -297,8 +316,9 @@ def _trust(scope: Scope, namespace: Value, account_name: str) -> dict[str, Value
         "aws:RequestTag/kubernetes-namespace": namespace,
         "aws:RequestTag/kubernetes-service-account": account_name,
     }
-    if scope.environment.cluster not in ("", LOCAL_CLUSTER):
-        conditions["aws:RequestTag/eks-cluster-name"] = scope.environment.cluster
+    cluster = scope.cluster_of(namespace)
+    if name := cluster.name if cluster else _cluster_name(scope, namespace):
+        conditions["aws:RequestTag/eks-cluster-name"] = name
     return {
         "Effect": "Allow",
         "Principal": {"Service": "pods.eks.amazonaws.com"},

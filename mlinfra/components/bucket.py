@@ -25,9 +25,9 @@ from mlinfra.components.bucket_options import (
     check_transitions,
 )
 from mlinfra.components.key import Key, decrypting, encrypting
+from mlinfra.components.place import Place
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws, needs_kubernetes
-from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.values import Image
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
@@ -68,8 +68,8 @@ class Bucket(DataStore):
     """Where it is: on `aws`, or in the `cluster`. By default on AWS where the target has it. Another place is another
     bucket, and empty."""
 
-    cluster: TrainingCluster | None = None
-    """The cluster in whose store it is, where it is in one; pods of other clusters cannot use it."""
+    cluster: Place | None = None
+    """The cluster or team in whose store it is, where it is in one; pods of others cannot use it."""
 
     image: Image | None = None
     """The image of VersityGW, by digest, where it is in the cluster: the official `versity/versitygw`, 1.8 or newer, or

@@ -14,7 +14,7 @@ from mlinfra.graph import Ref, Value, join
 
 if TYPE_CHECKING:
     from mlinfra.components.bucket import Bucket
-    from mlinfra.components.training_cluster import TrainingCluster
+    from mlinfra.components.place import Place
 
 __all__ = ["ACCOUNT_LABEL", "CLASSIFICATION_LABEL", "REGION", "admit", "endpoint", "expand", "open_to", "variables"]
 
@@ -163,6 +163,6 @@ def admit(bucket: Bucket, scope: Scope, grants: Iterable[Grant]) -> None:
         object_store.allow(scope, cluster, name, account, grant)
 
 
-def _cluster(bucket: Bucket) -> TrainingCluster:
+def _cluster(bucket: Bucket) -> Place:
     assert bucket.cluster is not None
     return bucket.cluster

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
+from mlinfra.components import network_policies
 from mlinfra.components.access import LOCAL_CLUSTER
+from mlinfra.components.network_policies import NETWORKING
 from mlinfra.components.workload import selector
 from mlinfra.expansion import Scope
 from mlinfra.graph import Value
-
-_NETWORKING: Final = "networking.k8s.io/v1"
-_NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
-"""The label that every namespace has (Kubernetes, "Well-Known Labels")."""
 
 
 def close(
@@ -25,25 +22,26 @@ def close(
 ) -> None:
     """Let nobody reach the pods with these labels, but who is let in by another policy."""
     closed = {"podSelector": {"matchLabels": pods}, "policyTypes": ["Ingress"]}
-    scope.kubernetes(local, _NETWORKING, "NetworkPolicy", name, {"spec": closed}, namespace=namespace, labels=labels)
+    scope.kubernetes(local, NETWORKING, "NetworkPolicy", name, {"spec": closed}, namespace=namespace, labels=labels)
 
 
 def let_in(scope: Scope, store: str, pods: Mapping[str, str], port: int, namespace: Value) -> None:
-    """Let the pods of `scope`'s component reach those of a store in the same namespace, by a policy of its own."""
+    """Let the pods of `scope`'s component reach those of a store in the same namespace, by a policy of its own.
+
+    Where the namespace is closed, they are let out to it, too.
+    """
     local = f"to-{store}"
     if scope.component.node(local) in scope.expansion.nodes:
         return
-    peer = {
-        "podSelector": {"matchLabels": selector(scope)},
-        "namespaceSelector": {"matchLabels": {_NAMESPACE_LABEL: namespace}},
-    }
     spec = {
         "podSelector": {"matchLabels": pods},
         "policyTypes": ["Ingress"],
-        "ingress": [{"from": [peer], "ports": [{"port": port, "protocol": "TCP"}]}],
+        "ingress": [{"from": [network_policies.pods(selector(scope), namespace)], **network_policies.tcp(port)}],
     }
     name = f"{scope.component.identity}-{local}"
-    scope.kubernetes(local, _NETWORKING, "NetworkPolicy", name, {"spec": spec}, namespace=namespace)
+    scope.kubernetes(local, NETWORKING, "NetworkPolicy", name, {"spec": spec}, namespace=namespace)
+    way = {"to": [network_policies.pods(pods, namespace)], **network_policies.tcp(port)}
+    network_policies.let_out(scope, namespace, way)
 
 
 def claim(

@@ -25,9 +25,9 @@ from mlinfra.components.database_values import (
 )
 from mlinfra.components.key import Key
 from mlinfra.components.network import Network, default_network
+from mlinfra.components.place import Place
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws, needs_kubernetes
-from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.values import Image
 from mlinfra.expansion import Scope
 from mlinfra.graph import Call, Ref, Value, join
@@ -71,8 +71,8 @@ class Database(DataStore):
     """The network that it is in, on AWS; by default the blueprint's `Network("network")`, which is made if there is
     none. It needs subnets in two availability zones."""
 
-    cluster: TrainingCluster | None = None
-    """The cluster in whose namespace it runs, where it runs in one."""
+    cluster: Place | None = None
+    """The cluster or team in whose namespace it runs, where it runs in one."""
 
     image: Image | None = None
     """The image of PostgreSQL, by digest, where it runs in the cluster: the official `postgres` of `version`, or one
@@ -261,6 +261,11 @@ class Database(DataStore):
         if not self._in_cluster:
             return super().variables_in(scope, namespace)
         return self.variables() if self.cluster is not None and self.cluster.namespace == namespace else {}
+
+    @property
+    def aws_port(self) -> int:
+        """PostgreSQL's own."""
+        return PORT
 
     def open_to(self, scope: Scope, namespace: Value) -> None:
         """One rule of the security group, or one network policy."""

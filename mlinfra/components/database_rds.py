@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from mlinfra import naming
 from mlinfra.components.access import account_id, partition, policy
 from mlinfra.components.key_use import check_key
-from mlinfra.components.network_rules import closed_group, open_port, pods_group
+from mlinfra.components.network_rules import callers_group, closed_group, open_port
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
 
@@ -78,7 +78,7 @@ def expand(database: Database, scope: Scope) -> None:
 
 
 def open_to(database: Database, scope: Scope) -> None:
-    """Let the pods of another component in: those of the EKS cluster, else whatever is in the private subnets."""
+    """Let another component in: a machine, the pods of the EKS cluster, else whatever is in the private subnets."""
     if database.network is not None and scope.environment.has_aws:
         open_port(
             scope,
@@ -86,7 +86,7 @@ def open_to(database: Database, scope: Scope) -> None:
             f"to-{database.identity}",
             to=database.security_group,
             port=database.port,
-            source=pods_group(scope),
+            source=callers_group(scope),
             why=f"{scope.component.name} refers to database {database.name}",
         )
 

@@ -10,10 +10,11 @@ from mlinfra.authoring import Many
 from mlinfra.components import endpoint_pod
 from mlinfra.components.access import Anonymizes, Data, DataStore, check_flow, data_grants, open_ways, service_account
 from mlinfra.components.model_store import StoredModel
+from mlinfra.components.network_policies import let_call
 from mlinfra.components.node_pool import NodePool
+from mlinfra.components.place import Place
 from mlinfra.components.signals import Alarm, Signal, Watched
 from mlinfra.components.targets import needs_kubernetes
-from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.values import Autoscale, Image, Model
 from mlinfra.components.workload import Request, check_placement, pod_labels, selector
 from mlinfra.expansion import Scope
@@ -26,6 +27,7 @@ ServedModel = Annotated[
 ]
 """A model by its place, or by the store that it is in. The discriminator keeps a mistake to one message."""
 
+NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 HttpPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=200)]
 
 
@@ -41,8 +43,8 @@ class Endpoint(Watched):
     the histogram `http_request_duration_seconds`.
     """
 
-    cluster: TrainingCluster
-    """Where it runs."""
+    cluster: Place
+    """Where it runs: a cluster, or a team in one."""
 
     pool: NodePool | None = None
     """On which machines it runs; None: any without a taint."""
@@ -59,6 +61,13 @@ class Endpoint(Watched):
 
     writes: Many[Data] = ()
     """What its pods may write; it includes neither reading nor deleting."""
+
+    callers: Many[Place] = ()
+    """Teams, and clusters, whose pods may call it where its namespace is closed; those of its own may in any case."""
+
+    called_from: Many[NamespaceName] = ()
+    """Other namespaces whose pods may call it where its own is closed, such as the ingress controller's:
+    `["ingress-nginx"]`."""
 
     anonymizes: Anonymizes | None = None
     """How it makes personal data into data that is not personal any more, such as `counts per item only, none below
@@ -179,7 +188,8 @@ class Endpoint(Watched):
     # ------------------------------------------------------------------------------------ expansion
 
     def expand(self, scope: Scope) -> None:
-        """Identity and address; where there is an image, the Deployment, its autoscaler and its disruption budget."""
+        """Identity and address; where there is an image, the Deployment, its autoscaler, its disruption budget, and
+        who may call it."""
         if not needs_kubernetes(scope):
             return
         check_placement(scope, self.cluster, self.pool, self.request)
@@ -200,6 +210,20 @@ class Endpoint(Watched):
         )
         if self.image is not None:
             self._deployment(scope, account)
+            self._check_callers(scope)
+            callers = {place.name: place.namespace for place in (self.cluster, *self.callers)}
+            let_call(scope, self.cluster.namespace, self.port, callers, self.called_from)
+
+    def _check_callers(self, scope: Scope) -> None:
+        """Note as errors callers whose pods cannot find it: its address is one within its cluster."""
+        for place in self.callers:
+            if scope.cluster_of(place.namespace) != scope.cluster_of(self.cluster.namespace):
+                scope.problem(
+                    f"endpoint {self.name!r} names a caller in another Kubernetes cluster, {place.name!r}",
+                    detail="Network policies and the addresses of services end with the cluster.",
+                    remedy=f"Take {place.name} out of `callers`, and let it call an address of an ingress controller.",
+                    code="endpoint-caller-elsewhere",
+                )
 
     def _deployment(self, scope: Scope, account: Ref) -> None:
         namespace = self.cluster.namespace

@@ -1,6 +1,7 @@
 """Facts of the AWS instance types that machine learning uses, and what a machine of each leaves to pods.
 
-The table `instances.json` comes from AWS's DescribeInstanceTypes.
+The table `instances.json` comes from AWS's DescribeInstanceTypes; `make instances` writes it anew
+(`mlinfra.local.instance_types`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class Instance:
     """One instance type. `memory_mib` is its nominal memory in MiB.
 
     `interfaces` and `addresses` are the network interfaces that it takes and the IPv4 addresses of each: with the VPC
-    network plugin they bound how many pods it runs. `gpu` names the model of its NVIDIA GPUs.
+    network plugin they bound how many pods it runs. `gpu` names the model of its NVIDIA GPUs, `gpu_memory_mib` is the
+    memory of one of them in MiB.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Instance:
     addresses: int
     gpus: int = 0
     gpu: str = ""
+    gpu_memory_mib: int = 0
     neuron_devices: int = 0
 
     @property

@@ -8,6 +8,7 @@ from mlinfra.components.key import Key, Service
 from mlinfra.expansion import Scope
 
 BY_OTHERS: Final[dict[Service, str]] = {
+    "ec2": 'EBS user guide, "How Amazon EBS encryption works": EC2 makes grants on the key of a volume',
     "ecr": 'ECR user guide, "Encryption at rest": ECR makes grants on the key of a repository',
     "rds": 'RDS user guide, "AWS KMS key management": RDS makes grants on the key of an instance',
     "secretsmanager": 'Secrets Manager user guide, "Secret encryption and decryption": whoever writes a value uses the '

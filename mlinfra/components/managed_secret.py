@@ -10,9 +10,9 @@ from mlinfra.authoring import Many
 from mlinfra.components.access import DataStore, Grant
 from mlinfra.components.key import Key, decrypting, encrypting
 from mlinfra.components.key_use import check_key
+from mlinfra.components.place import Place
 from mlinfra.components.secret_sources import Generated, Source, Variable, add_value, value_of
 from mlinfra.components.tags import Tags
-from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
@@ -43,9 +43,9 @@ class ManagedSecret(DataStore):
     generation: int = Field(default=1, ge=1, le=10_000)
     """Raise it for another value: a generator makes one, a prompt asks again, an environment variable must be set."""
 
-    in_cluster: Many[TrainingCluster] = ()
-    """Clusters in whose namespaces there is a Kubernetes Secret with the value, under the key `value`. Whoever may read
-    Secrets in such a namespace can read it."""
+    in_cluster: Many[Place] = ()
+    """Clusters and teams in whose namespaces there is a Kubernetes Secret with the value, under the key `value`.
+    Whoever may read Secrets in such a namespace can read it."""
 
     variable: Variable | None = None
     """The environment variable in which pods get the value; by default the name in capitals (`HUB_TOKEN`)."""
@@ -172,5 +172,5 @@ class ManagedSecret(DataStore):
         return False
 
 
-def _local(cluster: TrainingCluster) -> str:
+def _local(cluster: Place) -> str:
     return f"in-{cluster.name}"

@@ -10,9 +10,10 @@ from mlinfra import naming
 from mlinfra.authoring import Component, Many
 from mlinfra.components import monitoring_aws, monitoring_pod, prometheus
 from mlinfra.components.access import service_account
+from mlinfra.components.network_policies import API_SERVER, let_out, tcp
+from mlinfra.components.place import Place
 from mlinfra.components.signals import Observed
 from mlinfra.components.targets import needs_kubernetes
-from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.values import Route
 from mlinfra.components.workload import Request, pod_labels, selector
 from mlinfra.expansion import DOMAIN, Scope
@@ -35,8 +36,8 @@ class Monitoring(Component):
     CloudWatch alarms on Container Insights metrics publish to the topics, which also works while Prometheus does not.
     """
 
-    cluster: TrainingCluster
-    """Where Prometheus runs; it watches this cluster's namespace."""
+    cluster: Place
+    """The cluster or team in whose namespace Prometheus runs; it watches that namespace."""
 
     watches: Many[Observed] = ()
     """What to watch."""
@@ -87,9 +88,12 @@ class Monitoring(Component):
         if not needs_kubernetes(scope):
             return
         self._check_delivery(scope)
+        self._check_places(scope)
         namespace = self.cluster.namespace
         account = service_account(scope, namespace, (), token=True)
         monitoring_pod.permissions(scope, namespace, account)
+        alertmanager = [tcp(int(self.alertmanager.rpartition(":")[2]))] if self.alertmanager else []
+        let_out(scope, namespace, tcp(*API_SERVER), *alertmanager)
         files = self._files(scope)
         config = scope.kubernetes("config", "v1", "ConfigMap", self.identity, {"data": files}, namespace=namespace)
         template = {
@@ -127,6 +131,18 @@ class Monitoring(Component):
             prometheus.CONFIG: prometheus.configuration(self.scrape_seconds, labels, self.alertmanager),
             prometheus.RULES: prometheus.rules(self.watches, self.route),
         }
+
+    def _check_places(self, scope: Scope) -> None:
+        """Note as errors what runs where Prometheus does not look."""
+        for component in self.watches:
+            place = getattr(component, "cluster", self.cluster)
+            if place is not self.cluster:
+                scope.problem(
+                    f"{self.name} watches {component.name}, which runs in another namespace, {place.name!r}",
+                    detail=f"Prometheus sees the pods of its own namespace alone, that of {self.cluster.name!r}.",
+                    remedy=f"Declare a Monitoring with `cluster={place.name}` for it.",
+                    code="monitoring-other-place",
+                )
 
     def _check_delivery(self, scope: Scope) -> None:
         """Warn where alerts would reach nobody."""

@@ -24,12 +24,20 @@ def add(monitoring: Monitoring, scope: Scope) -> None:
     """Add topics with their subscriptions, and where the target is an EKS cluster, alarms."""
     receivers = {"critical": monitoring.route.critical, "warning": monitoring.route.warning}
     topics = {severity: _topic(scope, severity, receiver) for severity, receiver in receivers.items()}
-    if scope.environment.cluster in ("", LOCAL_CLUSTER):
-        return  # Container Insights reports clusters on EKS only
+    cluster = _reported(monitoring, scope)
+    if not cluster:
+        return
     for component in monitoring.watches:
         for signal in component.signals():
             if signal.alarm is not None:
-                _alarm(scope, component, signal, signal.alarm, topics[signal.severity])
+                _alarm(scope, cluster, component, signal, signal.alarm, topics[signal.severity])
+
+
+def _reported(monitoring: Monitoring, scope: Scope) -> str:
+    """The cluster that Container Insights report on, which are for EKS only; empty where they report on none."""
+    if cluster := scope.cluster_of(monitoring.cluster.namespace):
+        return cluster.name if cluster.insights else ""
+    return scope.environment.cluster if scope.environment.cluster != LOCAL_CLUSTER else ""
 
 
 def _topic(scope: Scope, severity: str, receiver: Receiver) -> Ref:
@@ -57,8 +65,8 @@ def _topic(scope: Scope, severity: str, receiver: Receiver) -> Ref:
     return arn
 
 
-def _alarm(scope: Scope, component: Watched, signal: Signal, alarm: Alarm, topic: Ref) -> None:
-    dimensions: dict[str, Value] = {"ClusterName": scope.environment.cluster, **alarm.dimensions}
+def _alarm(scope: Scope, cluster: str, component: Watched, signal: Signal, alarm: Alarm, topic: Ref) -> None:
+    dimensions: dict[str, Value] = {"ClusterName": cluster, **alarm.dimensions}
     name = alert_name(component, signal)
     scope.aws(
         f"alarm-{component.identity}-{signal.name.lower()}",

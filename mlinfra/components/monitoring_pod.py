@@ -16,12 +16,12 @@ PORT: Final = 9090
 _DATA: Final = "/prometheus"
 _NOBODY: Final = 65534  # the user that both images are built for
 _STATE_METRICS: Final = Request(cpu=0.05, memory=0.125)
-_WATCHED: Final = {"": ("pods",), "autoscaling": ("horizontalpodautoscalers",)}
+_WATCHED: Final = {"": ("pods",), "autoscaling": ("horizontalpodautoscalers",), "batch": ("jobs",)}
 """Resources that kube-state-metrics watches, by API group."""
 
 
 def permissions(scope: Scope, namespace: Value, account: Ref) -> None:
-    """A role to find the namespace's pods and autoscalers, nothing else, for the service account."""
+    """A role to find the namespace's pods, autoscalers and jobs, nothing else, for the service account."""
     rules = [
         {"apiGroups": [group], "resources": list(resources), "verbs": ["get", "list", "watch"]}
         for group, resources in _WATCHED.items()
@@ -92,7 +92,7 @@ def _state_metrics(monitoring: Monitoring) -> dict[str, Value]:
             f"--port={prometheus.STATE_METRICS_PORT}",
             "--namespaces=$(NAMESPACE)",
             f"--resources={resources}",
-            f"--metric-labels-allowlist=pods=[{COMPONENT_LABEL}]",
+            f"--metric-labels-allowlist=pods=[{COMPONENT_LABEL}],jobs=[{COMPONENT_LABEL}]",
         ],
         "env": [{"name": "NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}],
         "ports": [{"name": "state-metrics", "containerPort": prometheus.STATE_METRICS_PORT, "protocol": "TCP"}],

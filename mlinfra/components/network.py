@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from mlinfra.authoring import Component, Many, active_recording
 from mlinfra.components.network_endpoints import Gateway, Service
 from mlinfra.components.network_nodes import expand_network
-from mlinfra.components.network_plan import MOST_ZONES, Plan, SubnetRange, VpcRange, check_given, divide
-from mlinfra.components.network_values import ExistingNetwork, FlowLogs, ZoneName
+from mlinfra.components.network_plan import MOST_ZONES, Plan, SubnetRange, VpcRange, ZoneName, check_given, divide
+from mlinfra.components.network_values import ExistingNetwork, FlowLogs
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws
 from mlinfra.expansion import Scope

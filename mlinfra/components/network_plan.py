@@ -75,6 +75,9 @@ VpcRange = Annotated[str, _FORM, AfterValidator(_of_a_vpc)]
 SubnetRange = Annotated[str, _FORM, AfterValidator(_sized)]
 """The range of a subnet: /16 to /28."""
 
+ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$", examples=["us-east-1a"])]
+"""An availability zone: the region and a letter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _GROUP: Final = "aws:ec2/securityGroup:SecurityGroup"
 _RULE: Final = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 
+MACHINE_GROUP: Final = "machine-group"
+"""The node of the security group of a component that is a machine itself."""
+
 
 def closed_group(scope: Scope, network: Network, local: str, purpose: str) -> Ref:
     """Add a security group in the network's VPC that lets nothing in or out; returns a reference to its id.
@@ -60,11 +63,19 @@ def open_port(
     return tuple(scope.component.node(name) for name, _ in peers)
 
 
-def pods_group(scope: Scope) -> Ref | None:
-    """The security group that the pods of the stack's EKS cluster have; None where there is no such cluster.
+def callers_group(scope: Scope) -> Value:
+    """The security group that calls of `scope`'s component come from: a machine's own, else that of pods."""
+    own = scope.component.node(MACHINE_GROUP)
+    return Ref(own) if own in scope.expansion.nodes else pods_group(scope)
+
+
+def pods_group(scope: Scope) -> Value:
+    """The security group that the component's pods have in their EKS cluster; None where they are in no such cluster.
 
     It is the cluster's own, which EKS gives to its nodes (EKS user guide, "Amazon EKS security group requirements").
     """
+    if cluster := scope.cluster_of():
+        return cluster.security_group
     if scope.environment.cluster in ("", LOCAL):
         return None
     scope.expansion.provider(KUBERNETES)  # adds the lookup of the cluster

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from mlinfra.authoring import Many
 from mlinfra.components.bucket import Bucket
 from mlinfra.components.key import Key
-from mlinfra.components.network_plan import Range
+from mlinfra.components.network_plan import Range, ZoneName
 from mlinfra.components.values import Structure
 
 VpcId = Annotated[str, Field(pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$", examples=["vpc-0123456789abcdef0"])]
@@ -19,9 +19,6 @@ SubnetId = Annotated[str, Field(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$", 
 """The id of a subnet."""
 
 _SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]  # two zones: a database takes no fewer
-
-ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$", examples=["us-east-1a"])]
-"""An availability zone: the region and a letter."""
 
 
 class ExistingNetwork(Structure):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from mlinfra.authoring import Component, Many
 from mlinfra.components.instances import Instance, instance
+from mlinfra.components.network_plan import ZoneName
 from mlinfra.components.quantities import GPU
 from mlinfra.components.values import Taint
 from mlinfra.expansion import DOMAIN, Scope
@@ -15,9 +16,28 @@ from mlinfra.graph import Pool
 
 NEURON = "aws.amazon.com/neuron"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+GPU_PRESENT = "nvidia.com/gpu.present"
+"""The label by which NVIDIA's own software knows machines with GPUs."""
 
 LabelKey = Annotated[str, Field(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
+
+AmiType = Literal[
+    "AL2023_x86_64_STANDARD",
+    "AL2023_ARM_64_STANDARD",
+    "AL2023_x86_64_NVIDIA",
+    "AL2023_ARM_64_NVIDIA",
+    "AL2023_x86_64_NEURON",
+    "BOTTLEROCKET_x86_64",
+    "BOTTLEROCKET_ARM_64",
+    "BOTTLEROCKET_x86_64_NVIDIA",
+    "BOTTLEROCKET_ARM_64_NVIDIA",
+]
+"""Systems that EKS starts machines with, those of them that are for Linux and still made (EKS API reference,
+`CreateNodegroup`, `amiType`)."""
+
+LEAST_DISK_GIB: Final = 20
+"""EKS's own default (EKS API reference, `CreateNodegroup`, `diskSize`); its AMIs need most of it."""
 
 
 class NodePool(Component):
@@ -25,7 +45,8 @@ class NodePool(Component):
 
     What is declared here bounds the quota of the clusters that use the pool, and decides where their pods go: on AWS
     to machines of this instance type (which EKS managed node groups, Karpenter and EKS Auto Mode all label), on other
-    clusters wherever the scheduler finds room. The local target stands in machines of exactly these sizes.
+    clusters wherever the scheduler finds room. The local target stands in machines of exactly these sizes. A cluster
+    that the stack makes (`TrainingCluster(eks=Eks(…))`) gets a managed node group for each of its pools.
 
     Machines with GPUs carry the taint `nvidia.com/gpu=present:NoSchedule`, so that they are kept for pods that use
     GPUs; machines with Inferentia or Trainium carry `aws.amazon.com/neuron=present:NoSchedule`.
@@ -49,6 +70,19 @@ class NodePool(Component):
     taints: Many[Taint] = ()
     """Further taints of the machines."""
 
+    disk_gib: int = Field(default=100, ge=LEAST_DISK_GIB, le=16_384)
+    """GiB of a machine's disk, for images and what pods write beside their volumes: images with PyTorch and CUDA have
+    10 GiB and more. Encrypted. It counts where the stack makes the cluster."""
+
+    zones: Annotated[Many[ZoneName], Field(max_length=6)] = ()
+    """The availability zones of the machines, such as `["us-east-1a"]`, where it matters which: not all have every
+    type, and machines of one zone speak to each other faster and free of charge. By default all of the network's, which
+    has to name its own (`zone_names`) where a pool does. It counts where the stack makes the cluster."""
+
+    ami: AmiType | None = None
+    """The system that machines start with, where the stack makes the cluster; by default Amazon Linux 2023 for their
+    processors and accelerators."""
+
     @field_validator("instance_type")
     @classmethod
     def _known(cls, name: str) -> str:
@@ -60,43 +94,86 @@ class NodePool(Component):
             raise ValueError(f"min is {self.min}, which is more than max, {self.max}")
         return self
 
+    @model_validator(mode="after")
+    def _system_fits(self) -> Self:
+        if len(set(self.zones)) < len(self.zones):
+            raise ValueError("zones names a zone more than once")
+        if self.ami is None:
+            return self
+        machine = self.machine
+        for_arm = "_ARM_64" in self.ami
+        if for_arm != (machine.architecture == "arm64"):
+            raise ValueError(
+                f"ami is {self.ami}, for {'arm64' if for_arm else 'x86_64'}, and a {machine.name} has processors of "
+                f"{machine.architecture}"
+            )
+        for said, there, what in (("NVIDIA", machine.gpus, "NVIDIA GPU"), ("NEURON", machine.neuron_devices, "Neuron")):
+            if (said in self.ami) != bool(there):
+                raise ValueError(
+                    f"ami is {self.ami}, {'with' if said in self.ami else 'without'} drivers for {what} devices, and a "
+                    f"{machine.name} has {there or 'none'}"
+                )
+        return self
+
     @property
     def machine(self) -> Instance:
         """The facts of one machine."""
         return instance(self.instance_type)
 
     @property
+    def accelerator_counts(self) -> dict[str, int]:
+        """How many accelerators a machine has, by their resource names."""
+        counts = {GPU: self.machine.gpus, NEURON: self.machine.neuron_devices}
+        return {name: count for name, count in counts.items() if count}
+
+    @property
     def accelerators(self) -> tuple[str, ...]:
         """The resource names of the machines' accelerators, which are the keys of their usual taints, too."""
-        counts = {GPU: self.machine.gpus, NEURON: self.machine.neuron_devices}
-        return tuple(name for name, count in counts.items() if count)
+        return tuple(self.accelerator_counts)
 
-    def expand(self, scope: Scope) -> None:
-        """Declare the machines; no resource is made for them yet."""
+    @property
+    def ami_type(self) -> AmiType:
+        """The system that machines start with (EKS user guide, "Create nodes with optimized Amazon Linux images")."""
+        arm, machine = self.machine.architecture == "arm64", self.machine
+        if self.ami is not None:
+            return self.ami
+        if machine.gpus:
+            return "AL2023_ARM_64_NVIDIA" if arm else "AL2023_x86_64_NVIDIA"
+        if machine.neuron_devices:
+            return "AL2023_x86_64_NEURON"
+        return "AL2023_ARM_64_STANDARD" if arm else "AL2023_x86_64_STANDARD"
+
+    @property
+    def own_labels(self) -> dict[str, str]:
+        """The labels that the machines have from this pool alone, beside those that EKS and the kubelet give."""
+        present = {GPU_PRESENT: "true"} if self.machine.gpus else {}
+        return {f"{DOMAIN}/pool": self.identity, **present, **self.labels}
+
+    def declared(self) -> Pool:
+        """The machines as the graph has them."""
         machine = self.machine
         labels = {
             INSTANCE_TYPE: machine.name,
             "kubernetes.io/arch": "arm64" if machine.architecture == "arm64" else "amd64",
             "eks.amazonaws.com/capacityType": "SPOT" if self.spot else "ON_DEMAND",
-            f"{DOMAIN}/pool": self.identity,
         }
-        if machine.gpus:
-            labels["nvidia.com/gpu.present"] = "true"
-        scope.pool(
-            Pool(
-                name=self.identity,
-                instance_type=machine.name,
-                cpu=machine.cpu,
-                memory=machine.memory,
-                gpus=machine.gpus,
-                pods=machine.pods,
-                min=self.min,
-                max=self.max,
-                spot=self.spot,
-                labels={**labels, **self.labels},
-                taints=(
-                    *((name, "present", "NoSchedule") for name in self.accelerators),
-                    *((taint.key, taint.value, taint.effect) for taint in self.taints),
-                ),
-            )
+        return Pool(
+            name=self.identity,
+            instance_type=machine.name,
+            cpu=machine.cpu,
+            memory=machine.memory,
+            gpus=machine.gpus,
+            pods=machine.pods,
+            min=self.min,
+            max=self.max,
+            spot=self.spot,
+            labels={**labels, **self.own_labels},
+            taints=(
+                *((name, "present", "NoSchedule") for name in self.accelerators),
+                *((taint.key, taint.value, taint.effect) for taint in self.taints),
+            ),
         )
+
+    def expand(self, scope: Scope) -> None:
+        """Declare the machines; a cluster that the stack makes starts them."""
+        scope.pool(self.declared())

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from mlinfra.components import cluster_store
 from mlinfra.components.access import POLICY_VERSION, Grant, policy
+from mlinfra.components.place import Place
 from mlinfra.components.secret_sources import Generated, add_value
-from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.workload import (
     COMPONENT_LABEL,
     Request,
@@ -68,17 +68,17 @@ class Member:
     memory: float
 
 
-def name_of(cluster: TrainingCluster) -> str:
+def name_of(cluster: Place) -> str:
     """The name of the store's objects in the cluster's namespace."""
     return dns_label(cluster.identity, "object-store")
 
 
-def pods_of(cluster: TrainingCluster) -> dict[str, str]:
+def pods_of(cluster: Place) -> dict[str, str]:
     """The labels by which the store's pod is found."""
     return {COMPONENT_LABEL: cluster.identity, **_PART}
 
 
-def members(scope: Scope, cluster: TrainingCluster) -> list[Member]:
+def members(scope: Scope, cluster: Place) -> list[Member]:
     """The buckets that are in the store so far, by their names."""
     server = cluster.node(SERVER)
     found = [
@@ -89,7 +89,7 @@ def members(scope: Scope, cluster: TrainingCluster) -> list[Member]:
     return sorted(found, key=lambda member: member.name)
 
 
-def add_bucket(scope: Scope, cluster: TrainingCluster, member: Member) -> None:
+def add_bucket(scope: Scope, cluster: Place, member: Member) -> None:
     """Put a bucket into the store, which is made for the first one."""
     store = Scope(scope.expansion, cluster)
     if cluster.node(SERVER) not in scope.expansion.nodes:
@@ -102,7 +102,7 @@ def add_bucket(scope: Scope, cluster: TrainingCluster, member: Member) -> None:
     _change(scope, cluster.node(_POLICIES), "data", f"{member.name}.json", policy([]).value)
 
 
-def add_account(scope: Scope, cluster: TrainingCluster, name: str, secret: Ref) -> None:
+def add_account(scope: Scope, cluster: Place, name: str, secret: Ref) -> None:
     """Let somebody sign in by a name, which is the access key; that alone allows nothing."""
     account = {"access": name, "secret": secret, "role": "user", "userID": 0, "groupID": 0, "projectID": 0}
     users = _held(scope, cluster.node(_SECRET), "stringData", USERS)
@@ -110,7 +110,7 @@ def add_account(scope: Scope, cluster: TrainingCluster, name: str, secret: Ref) 
     _change(scope, cluster.node(_SECRET), "stringData", USERS, {"accessAccounts": added})
 
 
-def allow(scope: Scope, cluster: TrainingCluster, bucket: str, account: str, grant: Grant) -> None:
+def allow(scope: Scope, cluster: Place, bucket: str, account: str, grant: Grant) -> None:
     """Add a grant to a bucket's policy; the server names principals by their access keys."""
     file = f"{bucket}.json"
     statement = {**grant.statement(), "Principal": {"AWS": [account]}}
@@ -133,7 +133,7 @@ def _change(scope: Scope, name: str, key: str, file: str, value: Mapping[str, Va
 # -------------------------------------------------------------------------------------------- what it is made of
 
 
-def _add_store(scope: Scope, cluster: TrainingCluster) -> None:
+def _add_store(scope: Scope, cluster: Place) -> None:
     """Accounts, policies, address; a network policy that lets nobody in; and the pod, of no bucket yet."""
     name, namespace, pods = name_of(cluster), cluster.namespace, pods_of(cluster)
     root = add_value(scope, Generated(length=40), 1, "object-store-root")
@@ -162,7 +162,7 @@ def _add_store(scope: Scope, cluster: TrainingCluster) -> None:
         )
 
 
-def _spec(scope: Scope, cluster: TrainingCluster, buckets: list[Member]) -> dict[str, Value]:
+def _spec(scope: Scope, cluster: Place, buckets: list[Member]) -> dict[str, Value]:
     """Of one replica: a volume is for one machine at a time. A disruption budget would only block drains."""
     return {
         "serviceName": f"{name_of(cluster)}-pods",
@@ -175,7 +175,7 @@ def _spec(scope: Scope, cluster: TrainingCluster, buckets: list[Member]) -> dict
     }
 
 
-def _pod(cluster: TrainingCluster, buckets: list[Member]) -> dict[str, Value]:
+def _pod(cluster: Place, buckets: list[Member]) -> dict[str, Value]:
     secret = Ref(cluster.node(_SECRET), ("metadata", "name"))
     policies = Ref(cluster.node(_POLICIES), ("metadata", "name"))
     users = [{"key": USERS, "path": USERS}]

@@ -64,12 +64,19 @@ class Raw(Component):
         if needed is not None and not needed(scope):
             return
         if default is not None and self.provider is None:
-            provider = scope.expansion.provider(default)
+            provider = self._default_provider(scope, default)
         else:
             token = f"pulumi:providers:{package}"
             provider = scope.add("provider", token, self.provider or {}, Kind.PROVIDER, Options()).node
         options = Options(protect=self.protect or scope.protected, provider=provider)
         scope.add("resource", self.type, self.inputs, Kind.RESOURCE, options)
+
+    def _default_provider(self, scope: Scope, name: str) -> str:
+        """The stack's; for a Kubernetes object that of the cluster which its namespace, or what it refers to, is in."""
+        if name != KUBERNETES:
+            return scope.expansion.provider(name)
+        metadata = self.inputs.get("metadata")
+        return scope.kubernetes_provider(metadata.get("namespace") if isinstance(metadata, Mapping) else None)
 
 
 def _value(value: Any, where: str) -> Value:

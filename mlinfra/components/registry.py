@@ -11,6 +11,7 @@ from mlinfra.components.dataset import Dataset
 from mlinfra.components.endpoint import Endpoint
 from mlinfra.components.image_repository import ImageRepository
 from mlinfra.components.key import Key
+from mlinfra.components.kueue import JobQueue
 from mlinfra.components.managed_secret import ManagedSecret
 from mlinfra.components.model_store import ModelStore
 from mlinfra.components.monitoring import Monitoring
@@ -18,8 +19,11 @@ from mlinfra.components.network import Network
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.queue import Queue
 from mlinfra.components.raw import Raw
+from mlinfra.components.team import Team
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob
+from mlinfra.components.training_vm import TrainingVm
+from mlinfra.components.workspace import Workspace
 
 KINDS: Final[tuple[type[Component], ...]] = (
     Bucket,
@@ -33,7 +37,11 @@ KINDS: Final[tuple[type[Component], ...]] = (
     Network,
     NodePool,
     TrainingCluster,
+    Team,
+    JobQueue,
     TrainingJob,
+    TrainingVm,
+    Workspace,
     Endpoint,
     Monitoring,
     Raw,

@@ -20,13 +20,17 @@ def needs_aws(scope: Scope) -> bool:
 
 
 def needs_kubernetes(scope: Scope) -> bool:
-    """Whether the target has a Kubernetes cluster; notes an error where it has not."""
-    if scope.environment.has_kubernetes:
+    """Whether there is a Kubernetes cluster for the component: the target's, or one that the stack makes.
+
+    Notes an error where there is none.
+    """
+    if scope.environment.has_kubernetes or scope.cluster_of() is not None:
         return True
     kind = type(scope.component).__name__
     scope.problem(
         f"{kind} {scope.component.name!r} needs a Kubernetes cluster, and this target names none",
-        remedy="Name the EKS cluster in the stack: `target: {kind: aws, …, cluster: <name>}`.",
+        remedy="Name the EKS cluster in the stack: `target: {kind: aws, …, cluster: <name>}`.\n"
+        'Or let the stack make one: `TrainingCluster(…, eks=Eks(version="…"))`.',
         code="target-without-kubernetes",
     )
     return False

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
-from mlinfra.authoring import Component, Many
+from mlinfra.authoring import Many
+from mlinfra.components import eks as own_cluster
 from mlinfra.components.access import Grant, service_account
+from mlinfra.components.eks_values import Eks, ExistingEks
 from mlinfra.components.image_repository import PULL, PUSH, SIGN_IN, ImageRepository, add_repository
+from mlinfra.components.network_policies import BUILD, aws, let_out
 from mlinfra.components.node_pool import NodePool
-from mlinfra.components.quantities import GPU, cores, gibibytes
+from mlinfra.components.place import Place, Priority
 from mlinfra.components.targets import needs_kubernetes
-from mlinfra.components.values import Quota
 from mlinfra.expansion import Scope
-from mlinfra.graph import Ref
+from mlinfra.graph import Ref, Value
 
-Priority = Literal["training-low", "training-high", "serving"]
 PRIORITIES: dict[Priority, tuple[int, str, str]] = {
     "training-low": (1_000, "Never", "Training that waits for room"),
     "training-high": (10_000, "PreemptLowerPriority", "Training that takes the place of training-low"),
@@ -24,24 +23,37 @@ PRIORITIES: dict[Priority, tuple[int, str, str]] = {
 Priority and Preemption")."""
 
 
-class TrainingCluster(Component):
+class TrainingCluster(Place):
     """A namespace for training and serving.
 
-    It has a quota that follows from its pools, limits for containers that name none, three priorities, and on AWS an
-    image repository whose tags cannot be moved. Pods of the service account that is named like the cluster may push
-    images to that repository and pull from it: builds within the cluster use it.
+    It has a quota that follows from its pools, limits for containers that name none, a closed network, three
+    priorities, and on AWS an image repository whose tags cannot be moved. Pods of the service account that is named
+    like the cluster may push images to that repository and pull from it: builds within the cluster use it. Where the
+    network is closed their pods carry the label `app.kubernetes.io/component: build`, which lets them out.
+
+    A cluster that several teams share has a `Team` for each.
+
+    It is in the Kubernetes cluster that the stack file names, or in one of its own:
+
+        system = NodePool("system", instance_type="m6i.large", min=2, max=4)
+        gpu = NodePool("gpu", instance_type="g5.xlarge", max=8, spot=True)
+        cluster = TrainingCluster("train", eks=Eks(version="1.34"), pools=[system, gpu])
+
+    makes an EKS cluster with these machines, and all that runs in it comes up in the same run. On the local target
+    the records of that cluster are made, and what runs in it goes to the stack's local cluster.
     """
 
-    holds_data: ClassVar[bool] = True
+    eks: Eks | ExistingEks | None = None
+    """The EKS cluster that it is in: one that the stack makes, `Eks(version="1.34")`, or one that is there,
+    `ExistingEks(name="ml-prod")`. By default the cluster that the stack file names. On a target without AWS it is left
+    aside, and the target's own cluster taken."""
 
     pools: Many[NodePool] = ()
-    """The machines that its pods run on; none: whatever the cluster has."""
+    """The machines that its pods run on; none: whatever the cluster has. An EKS cluster that the stack makes starts
+    them."""
 
-    quota: Quota = Quota()
-    """Most that all pods may ask for together, where it is not what the pools offer."""
-
-    pod_security: Literal["baseline", "restricted"] = "baseline"
-    """The level of Kubernetes' Pod Security Standards that pods must meet; what fails `restricted` is warned of."""
+    kueue: bool = False
+    """Whether Kueue runs in the cluster: every training job then waits in a `JobQueue`. Kueue is not installed."""
 
     repository: ImageRepository | None = None
     """Where builds within the cluster push images; by default a repository of its own."""
@@ -49,77 +61,82 @@ class TrainingCluster(Component):
     # ------------------------------------------------------------------------------------ outputs
 
     @property
-    def namespace(self) -> Ref:
-        """The name of the namespace."""
-        return self.output("namespace", "metadata", "name")
-
-    @property
     def repository_url(self) -> Ref:
         """Where images are pushed to; on AWS only."""
         return self.repository.url if self.repository else self.output("repository", "repositoryUrl")
+
+    @property
+    def repository_arn(self) -> Ref:
+        """The ARN of that repository; on AWS only."""
+        return self.repository.arn if self.repository else self.output("repository", "arn")
 
     def priority_class(self, priority: Priority) -> Ref:
         """The name of a priority class."""
         return self.output(f"priority-{priority}", "metadata", "name")
 
+    @property
+    def eks_name(self) -> Value:
+        """The EKS cluster's name, where `eks` says one to make or to use."""
+        return self.eks.name if isinstance(self.eks, ExistingEks) else self.output(own_cluster.CLUSTER, "name")
+
+    @property
+    def eks_endpoint(self) -> Ref:
+        """The URL of the EKS cluster's API, where the stack makes it."""
+        return self.output(own_cluster.CLUSTER, "endpoint")
+
+    @property
+    def eks_security_group(self) -> Ref:
+        """The id of the security group that the EKS cluster's machines have, where the stack makes the cluster."""
+        return self.output(own_cluster.CLUSTER, "vpcConfig", "clusterSecurityGroupId")
+
+    @property
+    def oidc_issuer(self) -> Value:
+        """The issuer of the tokens of the EKS cluster's service accounts, for those who need IRSA.
+
+        Components of mlinfra get their roles by EKS Pod Identity and need none (decision 14).
+        """
+        if isinstance(self.eks, ExistingEks):
+            return self.eks.oidc_issuer
+        return self.output(own_cluster.CLUSTER, "identities", 0, "oidcs", 0, "issuer")
+
+    @property
+    def oidc_provider_arn(self) -> Value:
+        """The ARN of the IAM identity provider of that issuer, which roles for IRSA trust."""
+        return self.eks.oidc_provider_arn if isinstance(self.eks, ExistingEks) else self.output(own_cluster.OIDC, "arn")
+
+    @property
+    def exported(self) -> dict[str, Value]:
+        """The EKS cluster as an output that other stacks import: `outputs={"cluster": cluster.exported}`.
+
+        The parameter that takes it is an `ExistingEks`, to be given as `eks`.
+        """
+        return {
+            "name": self.eks_name,
+            "oidc_issuer": self.oidc_issuer,
+            "oidc_provider_arn": self.oidc_provider_arn,
+        }
+
     # ------------------------------------------------------------------------------------ expansion
 
     def expand(self, scope: Scope) -> None:
-        """The namespace and what bounds it, then the image repository."""
+        """The cluster where it is its own; the namespace and what bounds it; the image repository."""
+        own_cluster.enter(scope, self.eks, self.pools)
         if not needs_kubernetes(scope):
             return
-        levels = {"enforce": self.pod_security, "warn": "restricted", "audit": "restricted"}
-        scope.kubernetes(
-            "namespace",
-            "v1",
-            "Namespace",
-            scope.label_name(),
-            {},
-            labels={f"pod-security.kubernetes.io/{mode}": level for mode, level in levels.items()},
-        )
-        self._limits(scope)
+        self.add_namespace(scope)
         for name, (value, preemption, meaning) in PRIORITIES.items():
             body = {"value": value, "preemptionPolicy": preemption, "globalDefault": False, "description": meaning}
             # Priority classes belong to no namespace, so their names tell stacks apart.
             scope.kubernetes(f"priority-{name}", "scheduling.k8s.io/v1", "PriorityClass", scope.label_name(name), body)
-        service_account(scope, self.namespace, self._builders(scope))
-
-    def _limits(self, scope: Scope) -> None:
-        if hard := self._quota():
-            body = {"spec": {"hard": hard}}
-            scope.kubernetes("quota", "v1", "ResourceQuota", self.identity, body, namespace=self.namespace)
-        # A quota on requests refuses pods that request nothing, so requests have defaults.
-        defaults = {
-            "type": "Container",
-            "defaultRequest": {"cpu": "100m", "memory": "256Mi"},
-            "default": {"memory": "1Gi"},
-        }
-        limits = {"spec": {"limits": [defaults]}}
-        scope.kubernetes("limits", "v1", "LimitRange", self.identity, limits, namespace=self.namespace)
-
-    def _quota(self) -> dict[str, str]:
-        """The quota's `hard`: what the pools' machines leave to pods when all of them run, unless it is given.
-
-        Source of the keys: Kubernetes, "Resource Quotas".
-        """
-        counted = [(pool.machine, pool.max) for pool in self.pools]
-        offered = {
-            "cpu": sum(machine.cpu * count for machine, count in counted),
-            "memory": sum(machine.memory * count for machine, count in counted),
-            "gpus": sum(machine.gpus * count for machine, count in counted),
-            "pods": sum(machine.pods * count for machine, count in counted),
-        }
-        given = self.quota.model_dump(exclude_none=True)
-        most = {**(offered if self.pools else {}), **given}
-        keys = {"cpu": "requests.cpu", "memory": "requests.memory", "gpus": f"requests.{GPU}", "pods": "pods"}
-        form = {"cpu": cores, "memory": gibibytes}
-        return {keys[what]: form.get(what, str)(amount) for what, amount in most.items()}
+        grants = self._builders(scope)
+        service_account(scope, self.namespace, grants)
+        if grants:
+            let_out(scope, self.namespace, *aws(), labels=BUILD)
 
     def _builders(self, scope: Scope) -> list[Grant]:
         """What pushing images and pulling them takes; adds the repository where none is given."""
         if not scope.environment.has_aws:
             return []
-        if self.repository is not None:
-            return [SIGN_IN, Grant((*PULL, *PUSH), (self.repository.arn,))]
-        repository = add_repository(scope)
-        return [SIGN_IN, Grant((*PULL, *PUSH), (Ref(repository.node, ("arn",)),))]
+        if self.repository is None:
+            add_repository(scope)
+        return [SIGN_IN, Grant((*PULL, *PUSH), (self.repository_arn,))]

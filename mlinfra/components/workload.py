@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mlinfra.components.node_pool import INSTANCE_TYPE, NodePool
 from mlinfra.components.quantities import GPU, cores, gibibytes
-from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.expansion import DOMAIN, Scope
 from mlinfra.graph import Value
+
+if TYPE_CHECKING:
+    from mlinfra.components.place import Place
 
 USER: Final = 1000
 """User and group that containers run as, unless the component says otherwise; images need not name a user."""
@@ -39,7 +41,7 @@ class Request:
         return {"requests": {"cpu": cores(self.cpu), **memory, **accelerators}, "limits": {**memory, **accelerators}}
 
 
-def check_placement(scope: Scope, cluster: TrainingCluster, pool: NodePool | None, request: Request) -> None:
+def check_placement(scope: Scope, cluster: Place, pool: NodePool | None, request: Request) -> None:
     """Note as errors what keeps a pod from ever running: a pool of another cluster, more than one machine has."""
     name = scope.component.name
     if pool is None:

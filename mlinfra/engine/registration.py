@@ -124,17 +124,19 @@ class Registration:
             found = answer
         else:
             reply = answer.result()  # raises what the call ended with
-            found = self._invoked(node, reply) if node.kind is Kind.LOOKUP else self._registered(reply)
+            found = self._invoked(node, reply) if node.kind is Kind.LOOKUP else self._registered(node, reply)
         self.known[node.name] = found
         self.outputs[node.name] = found.outputs
 
-    def _registered(self, reply: Any) -> Registered:
+    def _registered(self, node: Node, reply: Any) -> Registered:
         outputs = decode(reply.object)
         self.redactor.learn(outputs)
         known = bool(reply.id) and reply.id != UNKNOWN_TEXT
         outputs["id"] = reply.id if known else UNKNOWN
         outputs["urn"] = reply.urn
-        found = outputs if known else _to_come(outputs)
+        # A provider whose inputs are to come (a cluster's that is made anew) tells nothing of what it has made.
+        blind = holds(self.outputs.get(node.options.provider or ""), Unknown)
+        found = _to_come(outputs) if blind or not known else outputs
         return Registered(reply.urn, reply.id, found, frozenset({reply.urn}))
 
     # ------------------------------------------------------------------------------------ requests

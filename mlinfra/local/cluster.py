@@ -10,24 +10,28 @@ import contextlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import urllib3
 import yaml
 
-from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.local import kwokctl, ports
-from mlinfra.local.kwokctl import COMPONENTS, PORTS, configuration, tool_of
+from mlinfra.local.kwokctl import COMPONENTS, PORTS, configuration, tool_of, with_authentication
 from mlinfra.processes import command_line, kill, started_from
 from mlinfra.providers.kubernetes import kubeconfig
 from mlinfra.tools.lock import lock
 
+if TYPE_CHECKING:
+    from mlinfra.local.oidc import Issuer
+
 _READY_SECONDS: Final = 60.0
 _DEAD_SECONDS: Final = 2.0
 _PAUSE: Final = 0.1
+_TOKEN_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,12 @@ class KwokCluster:
     def logs(self) -> Path:
         """The folder of the components' logs."""
         return self._home / "logs"
+
+    @property
+    def _issuer(self) -> Issuer:
+        from mlinfra.local.oidc import Issuer  # what it imports takes a while, and only a start wants it
+
+        return Issuer(self._home)
 
     def exists(self) -> bool:
         """Whether the cluster was made, running or not."""
@@ -111,12 +121,44 @@ class KwokCluster:
         self._tell("creating")
         self._remove()
         path = self._folder / f"{self.name}.yaml"
-        path.write_text(yaml.safe_dump(configuration(self._tools())))
-        output = self._kwokctl("create", "--config", str(path), "--kubeconfig=")
-        info = self._wait()
-        if info is None:
-            raise self._not_ready(output)
+        path.write_text(yaml.safe_dump(configuration(self._tools(), self._issuer.configuration)))
+        with self._taking_tokens():
+            output = self._kwokctl("create", "--config", str(path), "--kubeconfig=")
+            info = self._wait()
+            if info is None:
+                raise self._not_ready(output)
+            self._wait_for_tokens(info)
         return info
+
+    @contextlib.contextmanager
+    def _taking_tokens(self) -> Iterator[None]:
+        """Serve what the API server wants to know of people's tokens, while it starts; one that runs knows already."""
+        if self._pid("kube-apiserver"):
+            yield
+            return
+        with self._issuer.serving():
+            yield
+
+    def _wait_for_tokens(self, info: ClusterInfo) -> None:
+        """Wait until the API server takes people's tokens: it asks when it starts, and else each 10 s.
+
+        The cluster works without them, so that it is no more than a warning where they are not taken. One from before
+        there were tokens that runs on has no key; whoever asks for a token is told.
+        """
+        deadline = time.monotonic() + _TOKEN_SECONDS
+        with contextlib.suppress(FileNotFoundError):
+            token = self._issuer.token("mlinfra", (), seconds=60)
+            while not self._takes(info, token):
+                if time.monotonic() > deadline:
+                    self._warn(self._no_tokens())
+                    return
+                time.sleep(_PAUSE)
+
+    def _takes(self, info: ClusterInfo, token: str) -> bool:
+        try:
+            return self._issuer.takes(info.server, token)
+        except (urllib3.exceptions.HTTPError, OSError):
+            return False
 
     def _start(self) -> ClusterInfo | None:
         """Start the components that do not run; None where the cluster does not come up by that."""
@@ -124,11 +166,22 @@ class KwokCluster:
         self._forget_dead()
         self._link(self._tools())
         self._move_from_taken_ports()
-        self._kwokctl("start")
-        info = self._wait()
+        with self._taking_tokens():
+            self._let_take_tokens()
+            self._kwokctl("start")
+            info = self._wait()
+            if info:
+                self._wait_for_tokens(info)
         if info and new_kwok:
             self._hand_over_nodes()
         return info
+
+    def _let_take_tokens(self) -> None:
+        """Clusters that were made before people's tokens have no flag for them, which the next start needs."""
+        config = self._home / "kwok.yaml"
+        text = config.read_text()
+        if (whole := with_authentication(text, self._issuer.configuration)) != text:
+            config.write_text(whole)
 
     def _hand_over_nodes(self) -> None:
         """Give the nodes to a KWOK that was started anew.
@@ -258,6 +311,15 @@ class KwokCluster:
                 remedy="Nothing is needed: what the stack had there is made again by the next `up`.",
                 code="local-cluster-recreated",
             )
+        )
+
+    def _no_tokens(self) -> Diagnostic:
+        return Diagnostic(
+            f"the local cluster {self.name} takes no tokens of `mlinfra local token`",
+            detail=f"All else works. Its API server has not read {self._issuer.configuration}, or not understood it.",
+            remedy=f"The logs are in {self.logs}. It is asked again when the cluster is started again.",
+            severity=Severity.WARNING,
+            code="local-cluster-tokens",
         )
 
     def _not_ready(self, output: str) -> MlinfraError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -23,6 +24,10 @@ PORTS: Final = (
     "kwokControllerPort",
 )
 """The options that give each process its port."""
+HELD: Final = "mlinfra.dev/held"
+"""The annotation of pods that KWOK is to leave alone: they stay where they were placed, and never run or end."""
+AUTHENTICATION: Final = "--authentication-config"
+"""The API server's flag for the file that says whose tokens it takes."""
 
 
 def tool_of(component: str) -> str:
@@ -30,8 +35,10 @@ def tool_of(component: str) -> str:
     return "kwok" if component == "kwok-controller" else component
 
 
-def configuration(tools: Mapping[str, Path]) -> dict[str, Any]:
+def configuration(tools: Mapping[str, Path], authentication: Path) -> dict[str, Any]:
     """What kwokctl makes a cluster by, with free ports of its own.
+
+    `authentication` is the file that says whose tokens the API server takes.
 
     Source: https://kwok.sigs.k8s.io/docs/generated/apis/ (KwokctlConfiguration).
     """
@@ -54,9 +61,25 @@ def configuration(tools: Mapping[str, Path]) -> dict[str, Any]:
         "kind": "KwokctlConfiguration",
         "options": options | dict(zip(PORTS, ports.choose(len(PORTS)), strict=True)),
         "componentsPatches": [
-            {"name": name, "extraArgs": alone} for name in ("kube-controller-manager", "kube-scheduler")
+            {
+                "name": "kube-apiserver",
+                "extraArgs": [{"key": AUTHENTICATION.removeprefix("--"), "value": str(authentication)}],
+            },
+            *({"name": name, "extraArgs": alone} for name in ("kube-controller-manager", "kube-scheduler")),
+            {
+                "name": "kwok-controller",
+                "extraArgs": [{"key": "disregard-status-with-annotation-selector", "value": HELD}],
+            },
         ],
     }
+
+
+def with_authentication(config: str, authentication: Path) -> str:
+    """What kwokctl keeps of a cluster that it made (kwok.yaml), with the flag, which older clusters lack."""
+    if f"{AUTHENTICATION}=" in config:
+        return config
+    beside = re.compile(r"^(?P<item> *- )--authorization-mode=.*$", re.MULTILINE)
+    return beside.sub(lambda found: f"{found['item']}{AUTHENTICATION}={authentication}\n{found[0]}", config, count=1)
 
 
 def run(program: Path, folder: Path, verb: str, cluster: str, *arguments: str, timeout: float) -> str:

@@ -80,12 +80,19 @@ class Moto:
 
     def world(self, server: Server, account: str) -> str:
         """A name for the memory that an account has: another name means that what it held is lost."""
-        return str(_control(server, "GET", account)["world"])
+        return str(_control(server, "GET", f"world/{account}")["world"])
+
+    def tell_eks(self, server: Server, account: str, record: Mapping[str, Any]) -> None:
+        """Say which API server stands for the EKS clusters of an account: `stack`, `blueprint`, `server`, `authority`.
+
+        `looks` makes what EKS does there take as many looks more, as it takes its time on AWS.
+        """
+        _control(server, "PUT", f"eks/{account}", record)
 
     def wipe(self, account: str) -> None:
         """Forget everything in an account; nothing to do where no server runs."""
         if server := self.running():
-            _control(server, "DELETE", account)
+            _control(server, "DELETE", f"world/{account}")
 
     def stop(self) -> bool:
         """Stop the server, with all it remembers; whether there was one."""
@@ -138,15 +145,16 @@ class Moto:
 
 def _answers(server: Server) -> bool:
     try:
-        return bool(_control(server, "GET", "")["instance"] == server.instance)
+        return bool(_control(server, "GET", "world/")["instance"] == server.instance)
     except MlinfraError:
         return False
 
 
-def _control(server: Server, method: str, account: str) -> Any:
+def _control(server: Server, method: str, path: str, record: Mapping[str, Any] | None = None) -> Any:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_ANSWER_SECONDS)
     try:
-        connection.request(method, f"{CONTROL}world/{account}", headers={TOKEN_HEADER: server.token})
+        body = json.dumps(dict(record)) if record else None
+        connection.request(method, f"{CONTROL}{path}", body, {TOKEN_HEADER: server.token})
         return json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise MlinfraError(

@@ -4,7 +4,8 @@ What is ours about it, each for a reason that was measured (moto 5.2.5, 2 cores,
 
 - One lock around every request. Moto is not safe across threads (one request in a few thousand fails) and gains
   nothing from them: S3 answers 440 requests a second with the lock, 451 without.
-- The list of AWS partitions is kept: EKS reads it anew for each request, and answers 11 requests a second that way.
+- EKS is ours (`eks`): moto has no add-ons, access entries, pod identity or version updates, forgets what it is given,
+  and would answer 11 requests a second.
 - A bucket policy's statements that have conditions are passed over: moto knows no values for them and takes each for
   a denial, so that a policy which refuses plain HTTP would refuse every object.
 - A bucket's lock can be changed while the bucket holds objects, as on AWS; moto wants it to be empty.
@@ -34,8 +35,9 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from mlinfra.local import ports, records
+from mlinfra.local import moto_iam, ports, records
 from mlinfra.local.accounts import account_of
+from mlinfra.local.eks import Eks, region_of
 from mlinfra.local.moto import CONTROL, RECORD
 from mlinfra.processes import identity
 
@@ -48,6 +50,7 @@ class Worlds:
 
     def __init__(self, instance: str, token: str) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
+        self._eks = Eks()
         self._lock = threading.RLock()
         self._instance, self._token = instance, token
         self._buckets: dict[str, dict[str, Any]] = {}
@@ -61,21 +64,38 @@ class Worlds:
             if not secrets.compare_digest(environ.get("HTTP_X_MLINFRA_TOKEN", ""), self._token):
                 return _answer(start_response, "403 Forbidden", {"error": "this needs the server's token"})
             if path.startswith(CONTROL):
-                return self._control(environ, start_response)
+                return self._control(environ, body, start_response)
         environ["wsgi.input"] = io.BytesIO(body)
         with self._lock:
             account = self._account(environ)
+            if region := region_of(environ):
+                method, uri = environ["REQUEST_METHOD"], environ["RAW_URI"]
+                found = self._eks.answer(method, uri, body, account, region)
+                start_response(found.status, list(found.headers))
+                return [found.body]
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
             self._enter(account)
             answer = list(self._moto(environ, start_response))
             self._leave(account)
             return answer
 
-    def _control(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """`GET /mlinfra/world/ACCOUNT` names the world as it is; `DELETE` wipes it, and it has another name after."""
-        account = environ["PATH_INFO"].rpartition("/")[2]
+    def _control(self, environ: dict[str, Any], body: bytes, start_response: Any) -> Iterable[bytes]:
+        """`GET /mlinfra/world/ACCOUNT` names the world as it is; `DELETE` wipes it, and it has another name after.
+
+        `PUT /mlinfra/eks/ACCOUNT` says which API server stands for the account's EKS clusters.
+        `POST /mlinfra/held` begins to watch what is made in any account, `GET` tells what is there of it
+        (`leaks_moto`).
+        """
+        what, _, account = environ["PATH_INFO"].removeprefix(CONTROL).partition("/")
+        if what == "held":
+            from mlinfra.local.leaks_moto import answer  # for rehearsals alone
+
+            with self._lock:
+                return _answer(start_response, "200 OK", answer(environ["REQUEST_METHOD"], self._eks.held()))
         with self._lock:
-            if environ["REQUEST_METHOD"] == "DELETE":
+            if what == "eks":
+                self._eks.tell(account, json.loads(body))
+            elif environ["REQUEST_METHOD"] == "DELETE":
                 self._wipe(account)
             world = f"{self._instance}.{self._resets.get(account, 0)}"
         return _answer(start_response, "200 OK", {"instance": self._instance, "world": world})
@@ -108,14 +128,14 @@ class Worlds:
         if s3 and s3.FakeBucket.get_permission is not _permission:
             s3.FakeBucket.get_permission = _permission
             s3.S3Backend.put_object_lock_configuration = _relocking(s3.S3Backend.put_object_lock_configuration)
-        eks: Any = sys.modules.get("moto.eks.utils")
-        if eks and not isinstance(eks.Session, type(_partitions)):
-            eks.Session = _partitions
+        if iam := sys.modules.get("moto.iam.responses"):
+            moto_iam.extend(iam)
 
     def _wipe(self, account: str) -> None:
         """Forget an account. Backends are dropped, not reset: S3's reset closes the objects of every account."""
         for backends in list(BackendDict._instances):
             dict.pop(backends, account, None)
+        self._eks.forget(account)
         self._buckets.pop(account, None)
         self._resets[account] = self._resets.get(account, 0) + 1
 
@@ -145,27 +165,6 @@ def _relocking(first: Any) -> Any:
         bucket.default_lock_years = given.get("years")
 
     return put
-
-
-class _Partitions:
-    """Stands in for `boto3.Session` in moto's EKS, which makes one, and reads all endpoints, for each request."""
-
-    def __init__(self) -> None:
-        self._known: list[str] | None = None
-
-    def __call__(self) -> _Partitions:
-        return self
-
-    def get_available_partitions(self) -> list[str]:
-        """The partitions, read once."""
-        if self._known is None:
-            import boto3  # loaded by moto by then
-
-            self._known = boto3.Session().get_available_partitions()
-        return self._known
-
-
-_partitions = _Partitions()
 
 
 class _Handler(MotoRequestHandler):  # type: ignore[misc]

@@ -8,6 +8,7 @@ on disk: `LocalAccess` names both, and another name means that what was there is
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import threading
@@ -17,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import yaml
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.graph import Pool
@@ -107,13 +110,20 @@ class LocalTarget:
     """The local target of a stack.
 
     `region` is the AWS region that it stands in for. `account` is what its AWS account is called, by default as the
-    stack: stacks that give the same name share it, and see what the others have made.
+    stack: stacks that give the same name share it, and see what the others have made. `blueprint` is what the stack is
+    of: EKS clusters of it that are in the account have the stack's Kubernetes cluster for their API server.
     """
 
     def __init__(
-        self, project: Project, stack: str, emit: Emit = silent, region: str = REGION, account: str = ""
+        self,
+        project: Project,
+        stack: str,
+        emit: Emit = silent,
+        region: str = REGION,
+        account: str = "",
+        blueprint: str = "",
     ) -> None:
-        self._stack, self._emit, self._region = stack, emit, region
+        self._stack, self._emit, self._region, self._blueprint = stack, emit, region, blueprint
         self._account = account or stack
         self._folder = project.folder("local")
         self._moto = Moto(project.folder("local", "moto"), self._teller(AWS))
@@ -140,6 +150,7 @@ class LocalTarget:
             server = self._up_moto()
             world = self._moto.world(server, account)
             info = kubernetes.result()
+        self._moto.tell_eks(server, account, self._reach(info))
         return self._access(server, account, world, info)
 
     def access(self) -> LocalAccess | None:
@@ -215,6 +226,14 @@ class LocalTarget:
         self._done(KUBERNETES)
         return info
 
+    def _reach(self, info: ClusterInfo) -> dict[str, str]:
+        return {
+            "stack": self._stack,
+            "blueprint": self._blueprint,
+            "server": info.server,
+            "authority": _authority(info.kubeconfig),
+        }
+
     def _up_moto(self) -> Server:
         server = self._moto.ensure()
         self._done(AWS)
@@ -260,3 +279,12 @@ def stop_all(project: Project, emit: Emit = silent) -> None:
 
 def _client(info: ClusterInfo) -> Cluster:
     return Cluster.from_kubeconfig(info.kubeconfig)
+
+
+def _authority(path: Path) -> str:
+    """The certificate of the authority that a kubeconfig trusts, in base64; empty where it names none."""
+    cluster = yaml.safe_load(path.read_text())["clusters"][0]["cluster"]
+    if data := cluster.get("certificate-authority-data"):
+        return str(data)
+    file = cluster.get("certificate-authority")
+    return base64.b64encode((path.parent / file).read_bytes()).decode() if file else ""

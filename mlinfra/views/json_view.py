@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.graph import Graph
-from mlinfra.report import Event, Fact, Note, Printed, Report, Step, Task
+from mlinfra.report import Event, Fact, Note, Printed, Report, Stage, Step, Task
+from mlinfra.runs import JobRun, LogLine
 
 if TYPE_CHECKING:  # one command shows it, and all load the views
+    from mlinfra.checks.capacity.record import CapacityReport
     from mlinfra.checks.data.record import DataReport
 
 FORMAT = 1
@@ -38,8 +40,14 @@ class JsonView:
                 self._write("task", **{key: value for key, value in asdict(event).items() if value not in (None, "")})
             case Step():
                 self._write("step", **event.as_json())
+            case Stage():
+                self._write("stage", **asdict(event))
             case Note(diagnostic):
                 self._write("diagnostic", **diagnostic.as_json())
+            case JobRun():
+                self._write("run", **event.as_json())
+            case LogLine():
+                self._write("log", **event.as_json())
             case Printed(program, text) if self._debug:
                 self._write("printed", program=program, text=text)
 
@@ -91,6 +99,19 @@ class JsonView:
     def data(self, report: DataReport, stack: str, *, markdown: bool = False) -> None:  # noqa: ARG002
         """A line `data`."""
         self._write("data", stack=stack, **report.as_json())
+
+    def capacity(self, report: CapacityReport, stack: str) -> None:
+        """A line `capacity`, with its problems."""
+        self._write("capacity", stack=stack, **report.as_json())
+
+    def run(self, run: JobRun, advice: Sequence[str] = (), *, whole: bool = False) -> None:  # noqa: ARG002
+        """A line `run`, with its pods."""
+        self._write("run", **run.as_json(), pods=[pod.as_json() for pod in run.pods])
+
+    def runs(self, runs: Sequence[JobRun]) -> None:
+        """A line `run` each."""
+        for run in runs:
+            self._write("run", **run.as_json())
 
     def message(self, text: str, **fields: Any) -> None:
         """A line `message`."""

@@ -15,11 +15,13 @@ from rich.tree import Tree
 
 from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.graph import Graph, Kind
-from mlinfra.report import Event, Fact, Note, Operation, Printed, Report, State, Step
+from mlinfra.report import Event, Fact, Note, Operation, Printed, Report, Stage, State, Step
+from mlinfra.runs import JobRun, LogLine
 from mlinfra.views.progress import Progress
 from mlinfra.views.words import DONE, SIGNS, cell, counted, duration, short_type, value
 
 if TYPE_CHECKING:  # one command shows it, and all load the views
+    from mlinfra.checks.capacity.record import CapacityReport
     from mlinfra.checks.data.record import DataReport
 
 _FILE_WIDTH = 400
@@ -43,10 +45,16 @@ class PersonView:
         match event:
             case Note(diagnostic):
                 self.diagnostics([diagnostic])
+            case Stage(name, number, total):
+                self._progress.line(f"[bold]{escape(name)}[/] [dim]({number} of {total})[/]")
             case Printed(program, text):
                 if self._debug and text.strip():
                     lines = (f"{program} | {line}" for line in text.strip().splitlines())
                     self._progress.line("\n".join(f"[dim]{escape(line)}[/]" for line in lines))
+            case JobRun():
+                self._progress.line(_run_line(event))
+            case LogLine(part=part, text=text):
+                self.out.print(f"[cyan]{escape(part)}[/] [dim]|[/] {escape(text)}" if part else escape(text))
             case Step() if event.state is State.DONE and _is_worth_a_line(event):
                 self._progress.step(event)
                 self._progress.line(_step_line(event, DONE[event.operation]))
@@ -107,6 +115,9 @@ class PersonView:
         if report.outputs and report.succeeded:
             self.out.print("\n[bold]Outputs[/]")
             self.outputs(report.outputs)
+        self._advise(advice)
+
+    def _advise(self, advice: Sequence[str]) -> None:
         if advice:
             self.out.print("\n[bold]Next[/]")
             for line in advice:
@@ -195,6 +206,43 @@ class PersonView:
         for note in data_tables.notes(report):
             self.out.print(escape(note))
 
+    def capacity(self, report: CapacityReport, stack: str) -> None:
+        """Pools with bars, a table of what runs on them, quotas, notes; problems on stderr."""
+        from mlinfra.views import capacity_table, capacity_words
+
+        self._progress.stop()
+        capacity_table.draw(report, stack, self.out)
+        self.table("workloads", capacity_words.WORKLOADS, [capacity_words.workload(item) for item in report.workloads])
+        if report.vcpus:
+            self.out.print()
+            self.table("quotas", capacity_words.QUOTAS, [capacity_words.quota(item) for item in report.vcpus])
+        self.out.print()
+        for note in report.notes:
+            self.out.print(escape(f"{note[0].upper()}{note[1:]}."))
+        self.out.print(escape(capacity_words.summary(report)))
+        self.diagnostics(report.problems)
+
+    def run(self, run: JobRun, advice: Sequence[str] = (), *, whole: bool = False) -> None:
+        """One line, or where it is wanted whole a table of facts and one of its pods; then what to do next."""
+        from mlinfra.views import run_words
+
+        self._progress.stop()
+        if whole:
+            self.outputs(dict(run_words.facts(run)))
+            if run.pods:
+                self.out.print()
+                self.table("pods", run_words.POD_COLUMNS, run_words.pods(run.pods))
+        else:
+            took = f", in {duration(run.seconds)}" if run.phase.ended and run.started else ""
+            self.out.print(f"{_run_line(run)}{took}.")
+        self._advise(advice)
+
+    def runs(self, runs: Sequence[JobRun]) -> None:
+        """A table."""
+        from mlinfra.views import run_words
+
+        self.table("runs", run_words.COLUMNS, [run_words.row(run) for run in runs])
+
     def message(self, text: str, **fields: Any) -> None:  # noqa: ARG002 — the fields are for programs
         """The sentence."""
         self._progress.stop()
@@ -250,6 +298,13 @@ def _console(stream: TextIO) -> Console:
     width = None if stream.isatty() else _FILE_WIDTH
     # Without emoji: an ARN such as `arn:aws:x:key:y` holds what rich takes for the name of one.
     return Console(file=stream, highlight=False, soft_wrap=True, width=width, emoji=False)
+
+
+def _run_line(run: JobRun) -> str:
+    from mlinfra.views import run_words
+
+    color = run_words.COLORS.get(run.phase, "dim")
+    return f"[bold]{escape(run.name)}[/] [{color}]{escape(run_words.state(run))}[/]"
 
 
 def _is_worth_a_line(step: Step) -> bool:

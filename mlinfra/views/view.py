@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.graph import Graph
 from mlinfra.report import Event, Fact, Report, Step
+from mlinfra.runs import JobRun
 
 if TYPE_CHECKING:  # one command shows it, and all load the views
+    from mlinfra.checks.capacity.record import CapacityReport
     from mlinfra.checks.data.record import DataReport
 
 
@@ -48,6 +50,15 @@ class View(Protocol):
 
     def data(self, report: DataReport, stack: str, *, markdown: bool = False) -> None:
         """What data a stack holds, and who can read it; `markdown` for a document, where a person asks for one."""
+
+    def capacity(self, report: CapacityReport, stack: str) -> None:
+        """What a stack asks for against what its machines have, and what is wrong with that."""
+
+    def run(self, run: JobRun, advice: Sequence[str] = (), *, whole: bool = False) -> None:
+        """What came of a run of a training job, or how far it is; `whole` for all that is known, its pods too."""
+
+    def runs(self, runs: Sequence[JobRun]) -> None:
+        """A table of runs."""
 
     def message(self, text: str, **fields: Any) -> None:
         """A plain sentence; `fields` say the same to a program."""

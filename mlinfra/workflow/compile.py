@@ -40,20 +40,24 @@ class Compiled:
     warnings: tuple[Diagnostic, ...]
 
 
-def compile_request(request: Request, *, stand_in: bool = False, look_far: bool = True) -> Compiled:
+def compile_request(
+    request: Request, *, stand_in: bool = False, look_far: bool = True, capacity: bool = True
+) -> Compiled:
     """The graph of the stack that a request is about, with what it imports from other stacks.
 
     With `stand_in`, what comes of a stack that is not up is a warning, and the rest is checked with a value of the
     parameter's shape. Without `look_far`, so is what comes of a stack whose state is not within the project. Raises as
-    `compile_stack`.
+    `compile_stack`, to which `capacity` is handed on.
     """
     stack = request.stack()
     if not stack.file.imports:
-        return compile_stack(request.project, stack, request.emit)
+        return compile_stack(request.project, stack, request.emit, capacity=capacity)
     from mlinfra.workflow.imports import read_imports  # it needs the states, which most stacks do not
 
     imported = read_imports(request, stack, look_far=look_far)
-    return compile_stack(request.project, stack, request.emit, imported=imported, stand_in=stand_in)
+    return compile_stack(
+        request.project, stack, request.emit, imported=imported, stand_in=stand_in, capacity=capacity
+    )
 
 
 def compile_stack(
@@ -63,11 +67,13 @@ def compile_stack(
     *,
     imported: Mapping[str, Imported] | None = None,
     stand_in: bool = False,
+    capacity: bool = True,
 ) -> Compiled:
     """The graph of a stack; raises `MlinfraError` with every problem found, in the stack file and in the blueprint.
 
     `imported` has what the stack imports, which a compiler does not read by itself: it has neither states nor
-    credentials. A stack that imports cannot be compiled without.
+    credentials. A stack that imports cannot be compiled without. Without `capacity` what its machines have is not
+    asked, for whoever tells of that in full.
     """
     if stack.file.imports and imported is None:
         raise ValueError(f"stack {stack.name} has imports, and nobody has read them")
@@ -99,8 +105,19 @@ def compile_stack(
     told = run_checks(graph, emit)
     # What belongs to no component, such as an output of the blueprint, was written in the blueprint's function.
     problems.extend(item if item.location else replace(item, location=function.source) for item in told)
+    if capacity and not problems.errors:  # what a component refused is told once
+        problems.extend(_capacity(graph, environment))
     _raise_relative(project, problems)
     return Compiled(stack, environment, graph, tuple(relative(project, problems.warnings)))
+
+
+def _capacity(graph: Graph, environment: Environment) -> list[Diagnostic]:
+    """What can never find room; many stacks have nothing that asks for any."""
+    if not graph.pools and not any(node.type.endswith(":ResourceQuota") for node in graph.nodes.values()):
+        return []
+    from mlinfra.checks.capacity.check import check_capacity
+
+    return check_capacity(graph, environment)
 
 
 def _check_version(function: BlueprintFunction[Any], stack: Stack, problems: Problems) -> None:

@@ -138,17 +138,21 @@ def _land_locally(
     begun: Begun,
     stack: ExitStack,
 ) -> tuple[dict[str, int], dict[str, Mapping[str, Any]], dict[str, str]]:
+    from mlinfra.local import definitions
     from mlinfra.local.target import LocalTarget as Local
     from mlinfra.providers import aws, kubernetes
     from mlinfra.providers.aws.configuration import local_inputs
 
     account = request.account_name(compiled.stack)
-    access = Local(request.project, request.state_name, request.emit, target.region, account).up(compiled.graph.pools)
+    blueprint = compiled.stack.blueprint
+    local = Local(request.project, request.state_name, request.emit, target.region, account, blueprint)
+    access = local.up(compiled.graph.pools)
+    definitions.ensure(access.kubeconfig, compiled.graph)
     attached = {}
     if target.provider == "embedded":
         attached = {
             "aws": stack.enter_context(aws.serve(unfinished, begun)).port,
-            "kubernetes": stack.enter_context(kubernetes.serve(creates=begun)).port,
+            "kubernetes": stack.enter_context(kubernetes.serve(creates=begun, local=access.kubeconfig)).port,
         }
     inputs: dict[str, Mapping[str, Any]] = {
         AWS: {
@@ -164,8 +168,7 @@ def _land_locally(
 def _land_on_cluster(
     project: Project, target: KubeconfigTarget, begun: Begun, stack: ExitStack
 ) -> tuple[dict[str, int], dict[str, Mapping[str, Any]]]:
-    path = Path(target.path).expanduser()
-    inputs: dict[str, Any] = {"kubeconfig": str(path if path.is_absolute() else project.root / path)}
+    inputs: dict[str, Any] = {"kubeconfig": str(target.file(project.root))}
     if target.context:
         inputs["context"] = target.context
     attached = {}

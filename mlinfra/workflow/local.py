@@ -2,26 +2,111 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
+import yaml
+
+from mlinfra.components.people import check_group
 from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.local import definitions
 from mlinfra.local.target import LocalAccess, LocalTarget, stop_all
 from mlinfra.project import Project
 from mlinfra.report import Emit, Fact
 from mlinfra.stack import LocalTarget as LocalSection
 from mlinfra.stack import Stack, load_stack, stack_names
 from mlinfra.workflow.compile import compile_request
+from mlinfra.workflow.rehearse_room import Room, rooms
 from mlinfra.workflow.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A person's token for a cluster at `server`, whose own kubeconfig is `admin`."""
+
+    user: str
+    text: str
+    server: str
+    admin: Path
+
+    def kubeconfig(self) -> str:
+        """A kubeconfig that signs in with the token; the authority is taken from the cluster's own."""
+        cluster = yaml.safe_load(self.admin.read_text())["clusters"][0]["cluster"]
+        trust = Path(cluster["certificate-authority"]).read_bytes()
+        name = self.admin.parent.name
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": name,
+                    "cluster": {
+                        "server": self.server,
+                        "certificate-authority-data": base64.b64encode(trust).decode(),
+                    },
+                }
+            ],
+            "users": [{"name": self.user, "user": {"token": self.text}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": self.user}}],
+            "current-context": name,
+        }
+        return yaml.safe_dump(config, sort_keys=False)
 
 
 def start(request: Request) -> LocalAccess:
     """Start what does not run, with the machines that the stack declares."""
     stack = _local_stack(request)
-    return _target(request, stack).up(compile_request(request, stand_in=True, look_far=False).graph.pools)
+    graph = compile_request(request, stand_in=True, look_far=False).graph
+    access = _target(request, stack).up(graph.pools)
+    definitions.ensure(access.kubeconfig, graph)
+    return access
 
 
 def environment(request: Request) -> dict[str, str]:
     """The environment variables that lead clients to the stack's local target, which must run."""
+    return _running(request).environment()
+
+
+def token(request: Request, user: str, groups: Sequence[str], minutes: int) -> Token:
+    """A token with which somebody is a user, in groups, for the cluster of the stack's local target, which must run."""
+    try:
+        for name in (user, *groups):
+            check_group(name)
+    except ValueError as error:
+        raise MlinfraError(
+            Diagnostic(
+                f"no token for this: {error}",
+                remedy="Name the user and the groups as the identity provider would: "
+                f"{request.command('local token')} --user ada --groups ml-leads,search-devs",
+                code="token-name",
+            )
+        ) from None
+    from mlinfra.local.oidc import Issuer  # no other command wants it
+
+    access = _running(request)
+    issuer = Issuer(access.kubeconfig.parent)
+    try:
+        made = issuer.token(user, groups, minutes * 60)
+        taken = issuer.takes(access.kubernetes_server, made)
+    except FileNotFoundError:
+        taken = False
+    if not taken:
+        raise MlinfraError(
+            Diagnostic(
+                f"the local cluster of {request.state_name} takes no tokens yet",
+                detail="It has been running since before there were any: it learns of them when it starts.",
+                remedy=f"Stop it, it keeps what it holds: {request.command('local down')}; and start it again: "
+                f"{request.command('local up')}.",
+                code="local-cluster-tokens",
+            )
+        )
+    return Token(user, made, access.kubernetes_server, access.kubeconfig)
+
+
+def _running(request: Request) -> LocalAccess:
     stack = _local_stack(request)
     access = _target(request, stack).access()
     if access is None:
@@ -32,7 +117,7 @@ def environment(request: Request) -> dict[str, str]:
                 code="local-stopped",
             )
         )
-    return access.environment()
+    return access
 
 
 def stop(request: Request) -> None:
@@ -41,8 +126,10 @@ def stop(request: Request) -> None:
 
 
 def stop_everything(project: Project, emit: Emit) -> None:
-    """Stop all of the project's local target; moto forgets what it holds."""
+    """Stop all of the project's local target, those of rehearsals too; moto forgets what it holds."""
     stop_all(project, emit)
+    for room in rooms(project):
+        stop_all(room)
 
 
 def reset(request: Request) -> None:
@@ -54,7 +141,16 @@ def status(project: Project) -> list[Fact]:
     """How the local target of each stack is, rehearsals included."""
     clusters = project.home / "local" / "kubernetes" / "clusters"
     made = {path.name for path in clusters.glob("*")} if clusters.is_dir() else set()
-    return [_fact(project, name) for name in sorted(made | set(stack_names(project)))]
+    facts = [_fact(project, name) for name in sorted(made | set(stack_names(project)))]
+    return facts + [_rehearsal(room) for room in rooms(project)]
+
+
+def _rehearsal(room: Room) -> Fact:
+    """How the local target of a rehearsal is: one that goes on, that was kept or that was killed."""
+    found = LocalTarget(room, f"{room.name}-rehearsal").status()
+    detail = f"cluster {found.cluster}, AWS {'runs' if found.moto_running else 'stopped'}; {room.home}"
+    again = f"`mlinfra rehearse --stack {room.name}` begins anew and removes it"
+    return Fact(f"rehearsal of {room.name}", found.moto_running, f"{detail}; {again}", found.as_json())
 
 
 def _fact(project: Project, name: str) -> Fact:
@@ -77,7 +173,7 @@ def _target(request: Request, stack: Stack) -> LocalTarget:
     section = stack.file.target
     assert isinstance(section, LocalSection)
     account = request.account_name(stack)
-    return LocalTarget(request.project, request.state_name, request.emit, section.region, account)
+    return LocalTarget(request.project, request.state_name, request.emit, section.region, account, stack.blueprint)
 
 
 def _local_stack(request: Request) -> Stack:

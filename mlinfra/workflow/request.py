@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlinfra.diagnostics import Diagnostic, Location, MlinfraError
+from mlinfra.graph import Graph
 from mlinfra.naming import short_hash
 from mlinfra.project import Project
 from mlinfra.report import Emit, silent
@@ -35,6 +36,10 @@ class Request:
         """A command on the same stack, sent to the same place, for messages to name."""
         flag = " --rehearse" if self.rehearse else f" --target {self.target}" if self.target else ""
         return f"mlinfra {verb} --stack {self.stack_name}{flag}"
+
+    def fitted(self, graph: Graph) -> Graph:
+        """The graph as a run of this sort has it made: as it is."""
+        return graph
 
     @property
     def state_name(self) -> str:

@@ -153,6 +153,7 @@ def opened(request: Request, verb: str) -> Iterator[Run]:
     """Compile the stack and land it on its target, locked, and repaired where a run before was cut off."""
     # What is destroyed needs none of what it was made with: what it imported may be gone already.
     compiled = compile_request(request, stand_in=verb == "destroy")
+    compiled = replace(compiled, graph=request.fitted(compiled.graph))
     for warning in compiled.warnings:
         request.emit(Note(warning))
     with (

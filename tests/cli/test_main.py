@@ -14,7 +14,15 @@ HEAVY = ("sqlalchemy", "h11", "cryptography", "boto3", "moto", "grpc")
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["state", "--help"], ["validate", "--stack", "dev"], ["report", "data", "--stack", "dev"], ["stacks"]],
+    [
+        ["--help"],
+        ["state", "--help"],
+        ["runs", "--help"],
+        ["validate", "--stack", "dev"],
+        ["report", "data", "--stack", "dev"],
+        ["capacity", "--stack", "dev"],
+        ["stacks"],
+    ],
 )
 def test_what_needs_no_state_and_no_engine_loads_neither(arguments: list[str]) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "mlinfra", *arguments]

@@ -150,7 +150,7 @@ def test_programs_find_it_where_they_look(expanded: Any) -> None:
     assert result.inputs("api/object-store")["stringData"] == {
         "secret-access-key": Ref("api/object-store-key", ("output", "value"))
     }
-    job = env_of(result.inputs("fit/template")["template"]["spec"])
+    job = env_of(result.inputs("fit/template")["spec"]["jobTemplate"]["spec"]["template"]["spec"])
     assert {"DATA_URI", "MODELS_URI", "OLD_URI", "AWS_ENDPOINT_URL_S3"} <= set(job)
 
 

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from mlinfra.components.bucket import Bucket
+from mlinfra.components.eks_values import ExistingEks
 from mlinfra.components.endpoint import Endpoint
 from mlinfra.components.node_pool import NodePool
+from mlinfra.components.team import Team
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.values import Autoscale
 from mlinfra.functions import resolve
@@ -14,7 +16,7 @@ from mlinfra.graph import Ref
 from mlinfra.tiers import Tier
 
 IMAGE = "registry.example.com/serve@sha256:" + "ab" * 32
-RUNNING = {"service-account", "service", "deployment", "autoscaler", "disruption-budget"}
+RUNNING = {"service-account", "service", "deployment", "autoscaler", "disruption-budget", "callers", "calls-from-train"}
 
 
 def endpoint(**fields: Any) -> Endpoint:
@@ -141,3 +143,14 @@ def test_gpus_want_a_pool(expanded: Any) -> None:
 def test_mistakes(expanded: Any, fields: dict[str, Any], says: str) -> None:
     (diagnostic,) = expanded(lambda: endpoint(**fields)).diagnostics
     assert says in diagnostic.summary
+
+
+def test_callers_in_another_kubernetes_cluster_are_refused(expanded: Any) -> None:
+    def declare() -> Endpoint:
+        far = TrainingCluster("far", eks=ExistingEks(name="other"))
+        near, team = TrainingCluster("near"), Team("search", cluster=far, developers=["devs"])
+        return Endpoint("api", cluster=near, image=IMAGE, callers=[team, near])
+
+    (diagnostic,) = expanded(declare, "eks").diagnostics
+    assert diagnostic.code == "endpoint-caller-elsewhere"
+    assert "names a caller in another Kubernetes cluster, 'search'" in diagnostic.summary

@@ -1,29 +1,23 @@
 from __future__ import annotations
 
-import importlib.util
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
+from moto import mock_aws
 
 from mlinfra.components.instances import TABLE, instance, instances
+from mlinfra.local.instance_types import from_aws, from_moto, table, text
 
 
-@pytest.fixture(scope="module")
-def moto_table() -> dict[str, dict[str, Any]]:
-    path = Path(__file__).with_name("instances_from_moto.py")
-    spec = importlib.util.spec_from_file_location("instances_from_moto", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    table: dict[str, dict[str, Any]] = module.table()
-    return table
+def test_the_table_is_what_the_generator_makes_of_what_moto_has() -> None:
+    assert TABLE.read_text(encoding="utf-8") == text(table(from_moto()))
 
 
-def test_the_table_is_what_moto_has(moto_table: dict[str, dict[str, Any]]) -> None:
-    assert json.loads(TABLE.read_text(encoding="utf-8")) == moto_table
+@mock_aws
+def test_the_generator_takes_what_aws_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    asked = table(from_aws("us-east-1"))
+    assert asked
+    assert asked.items() <= table(from_moto()).items()
 
 
 # Pods as in the Amazon EKS AMI's eni-max-pods.txt. A real m5.large node offers 1930m CPU and some 7 GiB of memory.
@@ -41,6 +35,14 @@ def test_the_table_is_what_moto_has(moto_table: dict[str, dict[str, Any]]) -> No
 def test_what_a_machine_leaves_to_pods(name: str, pods: int, cpu: float, gpus: int, gpu: str) -> None:
     found = instance(name)
     assert (found.pods, found.cpu, found.gpus, found.gpu) == (pods, cpu, gpus, gpu)
+
+
+# AWS's own figures, of one GPU each: an A10G has 24 GB, a T4 16 GB, an H100 80 GB.
+@pytest.mark.parametrize(
+    ("name", "gibibytes"), [("g5.12xlarge", 22), ("g4dn.xlarge", 16), ("p5.48xlarge", 80), ("m5.large", 0)]
+)
+def test_the_memory_of_a_gpu(name: str, gibibytes: int) -> None:
+    assert round(instance(name).gpu_memory_mib / 1024) == gibibytes
 
 
 def test_memory_is_less_than_nominal_and_more_than_nothing() -> None:

@@ -18,7 +18,7 @@ from mlinfra.graph import Ref
 from mlinfra.tiers import Tier
 
 IMAGE = "registry.example.com/serve@sha256:" + "ab" * 32
-PODS = {"service-account", "discovery", "discovery-binding", "config", "deployment", "service"}
+PODS = {"service-account", "discovery", "discovery-binding", "config", "deployment", "service", "egress"}
 TOPICS = {"topic-critical", "topic-critical-policy", "topic-warning", "topic-warning-policy"}
 
 
@@ -163,8 +163,10 @@ def test_what_cannot_be_watched(expanded: Any) -> None:
 
 promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on PATH")
 
-_PHASE = 'kube_pod_status_phase{namespace="ns",pod="%s",phase="%s"}'
-_LABELS = 'kube_pod_labels{namespace="ns",pod="%s",label_mlinfra_dev_component="fit"}'
+_FAILED = 'kube_job_failed{namespace="ns",job_name="%s",condition="true"}'
+_JOB = 'kube_job_labels{namespace="ns",job_name="%s",label_mlinfra_dev_component="fit"}'
+_ACTIVE = 'kube_job_status_active{namespace="ns",job_name="%s"}'
+_RUNNING = {'kube_job_status_start_time{namespace="ns",job_name="fit-1"}': "0x700", _JOB % "fit-1": "1x700"}
 _SCALER = 'kube_horizontalpodautoscaler_%s{namespace="ns",horizontalpodautoscaler="my-api"}'
 _UP = 'up{component="my-api",pod="a"}'
 _REQUESTS = 'http_requests_total{component="my-api",pod="a",status="%s"}'
@@ -208,29 +210,24 @@ FIRING: list[tuple[str, dict[str, str], str, bool]] = [
         "30m",
         False,
     ),
-    ("FitFailed", {_PHASE % ("fit-1", "Failed"): "1x60", _LABELS % "fit-1": "1x60"}, "5m", True),
-    ("FitFailed", {_PHASE % ("fit-1", "Failed"): "0x60", _LABELS % "fit-1": "1x60"}, "5m", False),
-    ("FitFailed", {_PHASE % ("other", "Failed"): "1x60", _LABELS % "fit-1": "1x60"}, "5m", False),
+    ("FitFailed", {_FAILED % "fit-1": "0x5 1x55", _JOB % "fit-1": "1x60"}, "10m", True),
+    ("FitFailed", {_FAILED % "fit-1": "0x60", _JOB % "fit-1": "1x60"}, "10m", False),
+    ("FitFailed", {_FAILED % "other": "0x5 1x55", _JOB % "fit-1": "1x60"}, "10m", False),
+    ("FitFailed", {_FAILED % "fit-1": "0x5 1x120", _JOB % "fit-1": "1x120"}, "80m", False),  # it is known by then
     (
-        "FitNearDeadline",
+        "FitFailed",
         {
-            'kube_pod_start_time{namespace="ns",pod="fit-1"}': "0x700",
-            _PHASE % ("fit-1", "Running"): "1x700",
-            _LABELS % "fit-1": "1x700",
+            _FAILED % "fit-1": "1x120",
+            _JOB % "fit-1": "1x120",
+            _FAILED % "fit-2": "_x60 0x5 1x60",
+            _JOB % "fit-2": "_x60 1x60",
         },
-        "9h10m",
+        "80m",
         True,
     ),
-    (
-        "FitNearDeadline",
-        {
-            'kube_pod_start_time{namespace="ns",pod="fit-1"}': "0x700",
-            _PHASE % ("fit-1", "Running"): "1x700",
-            _LABELS % "fit-1": "1x700",
-        },
-        "8h50m",
-        False,
-    ),
+    ("FitNearDeadline", {**_RUNNING, _ACTIVE % "fit-1": "1x700"}, "9h10m", True),
+    ("FitNearDeadline", {**_RUNNING, _ACTIVE % "fit-1": "1x700"}, "8h50m", False),
+    ("FitNearDeadline", {**_RUNNING, _ACTIVE % "fit-1": "1x500 0x200"}, "9h10m", False),
 ]
 
 
@@ -275,3 +272,14 @@ def test_alerts_fire_when_they_should_and_only_then(expanded: Any, tmp_path: Pat
         ["promtool", "test", "rules", "tests.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_runs_in_another_namespace_is_not_watched(expanded: Any) -> None:
+    elsewhere = lambda: Endpoint("far", cluster=TrainingCluster("other"), image=IMAGE)  # noqa: E731
+    (diagnostic,) = [
+        item
+        for item in expanded(lambda: monitoring(watches=[elsewhere()])).diagnostics
+        if item.code != "alerts-undelivered"
+    ]
+    assert diagnostic.code == "monitoring-other-place"
+    assert "watch watches far, which runs in another namespace, 'other'" in diagnostic.summary

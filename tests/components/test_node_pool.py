@@ -51,6 +51,20 @@ def test_other_machines(expanded: Any, instance_type: str, taints: tuple[Any, ..
 
 
 @pytest.mark.parametrize(
+    ("instance_type", "ami"),
+    [
+        ("m6i.xlarge", "AL2023_x86_64_STANDARD"),
+        ("m7g.xlarge", "AL2023_ARM_64_STANDARD"),
+        ("g5.xlarge", "AL2023_x86_64_NVIDIA"),
+        ("trn1.2xlarge", "AL2023_x86_64_NEURON"),
+    ],
+)
+def test_the_system_follows_from_the_machine(instance_type: str, ami: str) -> None:
+    assert NodePool("p", instance_type=instance_type).ami_type == ami
+    assert NodePool("p", instance_type=instance_type, ami=ami).ami_type == ami
+
+
+@pytest.mark.parametrize(
     ("fields", "says"),
     [
         ({"instance_type": "g5.xlrge"}, "did you mean g5.xlarge"),
@@ -58,6 +72,13 @@ def test_other_machines(expanded: Any, instance_type: str, taints: tuple[Any, ..
         ({"instance_type": "m5.large", "labels": {"a b": "c"}}, "labels"),
         ({"instance_type": "m5.large", "size": 3}, "there is no field 'size'"),
         ({}, "instance_type is missing"),
+        ({"instance_type": "m5.large", "disk_gib": 10}, "disk_gib"),
+        ({"instance_type": "m5.large", "zones": ["a"]}, "zones"),
+        ({"instance_type": "m5.large", "zones": ["us-east-1a"] * 2}, "zones names a zone more than once"),
+        ({"instance_type": "m7g.large", "ami": "AL2023_x86_64_STANDARD"}, "has processors of arm64"),
+        ({"instance_type": "m5.large", "ami": "BOTTLEROCKET_ARM_64"}, "for arm64, and a m5.large has processors of"),
+        ({"instance_type": "g5.xlarge", "ami": "AL2023_x86_64_STANDARD"}, "without drivers for NVIDIA GPU devices"),
+        ({"instance_type": "m5.large", "ami": "AL2023_x86_64_NVIDIA"}, "with drivers for NVIDIA GPU devices"),
     ],
 )
 def test_mistakes(expanded: Any, fields: dict[str, Any], says: str) -> None:

@@ -11,8 +11,9 @@ from mlinfra.components.values import Quota
 from mlinfra.graph import Ref
 from mlinfra.tiers import Tier
 
-KUBERNETES = {"namespace", "limits", "service-account", *(f"priority-{name}" for name in PRIORITIES)}
-ON_AWS = {"repository", "repository-lifecycle", "role", "policy", "account"}
+BOUNDS = {"namespace", "limits", "quota-system", "closed"}
+KUBERNETES = {*BOUNDS, "service-account", *(f"priority-{name}" for name in PRIORITIES)}
+ON_AWS = {"repository", "repository-lifecycle", "role", "policy", "account", "egress"}
 
 
 def cluster(**fields: Any) -> TrainingCluster:
@@ -93,6 +94,12 @@ def test_the_role_reaches_exactly_that_repository(expanded: Any) -> None:
     statements = expanded(cluster).inputs("train/policy")["policy"].value["Statement"]
     assert [item["Resource"] for item in statements] == [["*"], [Ref("train/repository", ("arn",))]]
     assert statements[0]["Action"] == ["ecr:GetAuthorizationToken"]
+
+
+def test_people_and_the_network_of_its_own_namespace(expanded: Any) -> None:
+    result = expanded(lambda: cluster(admins=["platform"], network="open"))
+    assert {"people-admin", "people-admin-binding"} <= result.names_of("train")
+    assert not {"closed", "egress", "people-viewer"} & result.names_of("train")
 
 
 def test_without_kubernetes(expanded: Any) -> None:

@@ -267,6 +267,17 @@ def test_what_is_not_known_before_an_update_stays_unknown() -> None:
     }
 
 
+def test_a_provider_that_is_to_come_tells_nothing_of_what_it_has_made() -> None:
+    """Of a cluster that is about to be made anew, the engine answers for what is in it with an id, and no more."""
+    kubernetes = Node("k", "pulumi:providers:kubernetes", {"kubeconfig": Ref("@aws", ("to-come",))}, Kind.PROVIDER)
+    map_ = Node("map", "kubernetes:core/v1:ConfigMap", {"metadata": {"name": "m"}}, options=Options(provider="k"))
+    user = Node("user", "aws:x:X", {"uid": Ref("map", ("metadata", "uid"))})
+    monitor = Monitor({"@aws": {"to-come": UNKNOWN}})
+    succeeded, _ = register(graph_of(AWS, kubernetes, map_, user), monitor)
+    assert succeeded
+    assert decode(monitor.registered["user"].object) == {"uid": UNKNOWN}
+
+
 def test_secrets_stay_secret_and_are_learnt_before_they_are_sent() -> None:
     outputs = {"token": Ref("a", ("token",)), "url": join("https://", Ref("a", ("token",)), "@host")}
     monitor = Monitor({"a": {"token": Secret("t0ken-of-a")}})

@@ -14,22 +14,30 @@ from mlinfra.components.bucket import Bucket
 from mlinfra.components.bucket_options import CorsRule, Notification, ObjectLock, Replica, Transition
 from mlinfra.components.database import Database
 from mlinfra.components.dataset import Dataset
+from mlinfra.components.eks_values import Eks
 from mlinfra.components.endpoint import Endpoint
 from mlinfra.components.image_repository import ImageRepository
+from mlinfra.components.job_values import Ranks, Ray, Sweep
 from mlinfra.components.key import Key
+from mlinfra.components.kueue import JobQueue
 from mlinfra.components.managed_secret import ManagedSecret
 from mlinfra.components.model_store import ModelStore
 from mlinfra.components.monitoring import Monitoring
 from mlinfra.components.network import Network
+from mlinfra.components.network_policies import Egress
 from mlinfra.components.network_values import FlowLogs
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.queue import Queue
 from mlinfra.components.raw import Raw
 from mlinfra.components.registry import KINDS
 from mlinfra.components.secret_sources import FromEnvironment
+from mlinfra.components.team import Team
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob
+from mlinfra.components.training_vm import TrainingVm
+from mlinfra.components.training_vm_values import Volume
 from mlinfra.components.values import Autoscale, Quota, Route, Taint
+from mlinfra.components.workspace import Workspace
 from mlinfra.environment import Environment, Owner
 from mlinfra.expansion import expand
 from mlinfra.graph import Graph, join
@@ -112,16 +120,98 @@ def node_pool() -> Component:
     )
 
 
-def training_cluster() -> Component:
-    return TrainingCluster("train", pools=[NodePool("cpu", instance_type="m6i.xlarge", max=3)], quota=Quota(pods=50))
+def training_cluster() -> tuple[Component, ...]:
+    cpu = NodePool("cpu", instance_type="m6i.xlarge", max=3)
+    plain = TrainingCluster("train", pools=[cpu], quota=Quota(pods=50))
+    eks = Eks(
+        version="1.34",
+        network=Network("network", zone_names=["us-east-1a", "us-east-1b"]),
+        public_cidrs=["203.0.113.0/24"],
+        private_cidrs=["10.0.0.0/16"],
+        admins=["arn:aws:iam::111122223333:role/ml-platform"],
+        viewers=["arn:aws:iam::111122223333:role/auditors"],
+        groups={"arn:aws:iam::111122223333:role/search": ["search-devs"]},
+        addon_versions={"vpc-cni": "v1.20.4-eksbuild.1"},
+        container_insights=True,
+        tags={"project": "recs"},
+    )
+    system = NodePool("system", instance_type="m7g.large", min=2, max=4)
+    gpu = NodePool("gpu", instance_type="g5.12xlarge", max=2, spot=True, disk_gib=500, zones=["us-east-1b"])
+    return plain, TrainingCluster("own", eks=eks, pools=[system, gpu])
 
 
-def training_job() -> Component:
-    pool = NodePool("gpu", instance_type="g5.xlarge")
+def team() -> tuple[Component, ...]:
+    cpu = NodePool("cpu", instance_type="m6i.xlarge", max=3)
+    cluster = TrainingCluster("train", pools=[cpu], admins=["platform"])
+    search = Team(
+        "search",
+        cluster=cluster,
+        admins=["ml-leads"],
+        developers=["search-devs", "cn=search,ou=groups,dc=example,dc=com"],
+        viewers=["auditors"],
+        quota=Quota(cpu=6),
+        egress=[Egress(cidr="10.20.0.0/16", ports=[5432])],
+    )
+    ads = Team("ads", cluster=cluster, developers=["ads-devs"], repository=ImageRepository("images"))
+    store = Bucket("small", place="cluster", cluster=search, image=IMAGE)
+    called = {"callers": [ads], "called_from": ["ingress-nginx"]}
+    return Endpoint("api", cluster=search, image=IMAGE, reads=[store], **called), ads
+
+
+def training_job() -> tuple[Component, ...]:
+    pool = NodePool("gpu", instance_type="g5.xlarge", max=4, spot=True)
     cluster = TrainingCluster("train", pools=[pool])
     data = Bucket("data")
-    return TrainingJob(
-        "fit", cluster=cluster, pool=pool, gpus=1, image=IMAGE, command=["train"], reads=[data], writes=[data]
+    common = {"cluster": cluster, "pool": pool, "image": IMAGE, "command": ["train"]}
+    fit = TrainingJob(
+        "fit",
+        **common,
+        gpus=1,
+        config={"lr": 0.1, "layers": [64, 64]},
+        reads=[data],
+        writes=[data],
+        checkpoints=Bucket("scratch"),
+        fatal_exit_codes=[3],
+    )
+    torch = TrainingJob("torch", **common, gpus=1, ranks=Ranks(count=4))
+    flow = Ranks(count=4, framework="tensorflow", parameter_servers=1, one_per_machine=False)
+    sweep = Sweep(parameters={"lr": [0.1, 0.01], "model.layers": [2, 4]}, parallelism=2, max_failures=1)
+    return (
+        fit,
+        torch,
+        TrainingJob("flow", **common, ranks=flow),
+        TrainingJob("grid", **common, sweep=sweep, writes=[data]),
+        TrainingJob("tune", **common, gpus=1, ray=Ray(workers=2, version="2.49.0"), config={"trials": 20}),
+    )
+
+
+def job_queue() -> Component:
+    gpu = NodePool("gpu", instance_type="g5.12xlarge", max=2)
+    cpu = NodePool("cpu", instance_type="m6i.xlarge", max=4)
+    cluster = TrainingCluster("train", pools=[gpu, cpu], kueue=True)
+    search = Team("search", cluster=cluster, developers=["search-devs"])
+    queue = JobQueue("research", cluster=cluster, teams=[search], pools=[gpu, cpu])
+    return TrainingJob("fit", cluster=search, pool=gpu, gpus=4, ranks=Ranks(count=2), queue=queue, image=IMAGE)
+
+
+def training_vm() -> Component:
+    data = Bucket("data")
+    return TrainingVm(
+        "box",
+        instance_type="g5.xlarge",
+        reads=[data],
+        writes=[data],
+        volume=Volume(gib=300, key=Key("keys")),
+        tags={"project": "recs"},
+    )
+
+
+def workspace() -> Component:
+    pool = NodePool("gpu", instance_type="g5.xlarge")
+    cluster = TrainingCluster("train", pools=[pool], developers=["search-devs"])
+    data = Bucket("data")
+    return Workspace(
+        "lab", cluster=cluster, pool=pool, gpus=1, image=IMAGE, reads=[data], writes=[data], idle_minutes=90
     )
 
 
@@ -166,7 +256,11 @@ SAMPLES: dict[type[Component], Callable[[], Component | tuple[Component, ...]]] 
     Network: network,
     NodePool: node_pool,
     TrainingCluster: training_cluster,
+    Team: team,
+    JobQueue: job_queue,
     TrainingJob: training_job,
+    TrainingVm: training_vm,
+    Workspace: workspace,
     Endpoint: endpoint,
     Monitoring: monitoring,
     Raw: raw,

@@ -16,7 +16,7 @@ from mlinfra.workflow.imports import Imported
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = ("dev", "staging", "prod")
-STACKS = [f"{blueprint}-{name}" for blueprint in ("platform", "features") for name in ENVIRONMENTS]
+STACKS = [f"{blueprint}-{name}" for blueprint in ("platform", "features", "starter") for name in ENVIRONMENTS]
 NETWORK = {
     "vpc_id": "vpc-0123456789abcdef0",
     "cidr": "10.30.0.0/16",

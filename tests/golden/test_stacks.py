@@ -17,7 +17,9 @@ def test_the_schema_for_editors_is_current(project: Project, matches: Callable[[
 
 
 ENVIRONMENTS = ["dev", "staging", "prod"]
-NAMES = sorted([*ENVIRONMENTS, *(f"{part}-{name}" for part in ("features", "platform") for name in ENVIRONMENTS)])
+NAMES = sorted(
+    [*ENVIRONMENTS, *(f"{part}-{name}" for part in ("features", "platform", "starter") for name in ENVIRONMENTS)]
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from mlinfra.graph import Pool
+from mlinfra.local.accounts import SECRET_KEY, access_key
+from mlinfra.local.moto import Moto, Server
 from mlinfra.local.target import LocalAccess, LocalTarget, stop_all
 from mlinfra.project import Project, cache_folder
 from mlinfra.providers.kubernetes.client import Cluster
+from tests.local.eks_place import ONE, TWO, Client, place, role
 
 POOLS = (
     Pool("cpu", instance_type="m6i.xlarge", cpu=4, memory=16, max=2, labels={"team": "recsys"}),
@@ -69,3 +76,53 @@ def access(target: LocalTarget, pools: tuple[Pool, ...]) -> LocalAccess:
 @pytest.fixture
 def cluster(access: LocalAccess) -> Cluster:
     return Cluster.from_kubeconfig(access.kubeconfig)
+
+
+# ------------------------------------------------------------------------------------------------ EKS
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+    """A moto server by itself."""
+    moto = Moto(tmp_path_factory.mktemp("moto"))
+    yield moto
+    moto.stop()
+
+
+@pytest.fixture
+def server(moto: Moto) -> Server:
+    """It, with nothing in two accounts."""
+    found = moto.ensure()
+    for account in (ONE, TWO):
+        moto.wipe(account)
+    return found
+
+
+@pytest.fixture
+def client(server: Server) -> Client:
+    """Clients of boto3, by service, account and region, each made once."""
+
+    @functools.cache
+    def make(service: str, account: str = ONE, region: str = "eu-west-1") -> Any:
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=server.endpoint,
+            region_name=region,
+            aws_access_key_id=access_key(account),
+            aws_secret_access_key=SECRET_KEY,
+            config=Config(proxies={}, retries={"max_attempts": 1}),
+        )
+
+    return make
+
+
+@pytest.fixture
+def there(client: Client) -> dict[str, Any]:
+    """A VPC and roles for clusters and what is in them."""
+    return {
+        **place(client),
+        "nodes": role(client, "nodes", "ec2.amazonaws.com"),
+        "pods": role(client, "pods", "pods.eks.amazonaws.com"),
+        "fargate": role(client, "fargate", "eks-fargate-pods.amazonaws.com"),
+        "people": role(client, "people", "ec2.amazonaws.com"),
+    }

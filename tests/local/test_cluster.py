@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from mlinfra.local.cluster import KwokCluster
 from mlinfra.local.kwokctl import COMPONENTS, TOOLS
+from mlinfra.local.oidc import Issuer
 from mlinfra.local.target import LocalAccess, LocalTarget
 from mlinfra.processes import identity, kill
 from mlinfra.project import Project
@@ -123,7 +125,7 @@ def test_one_that_cannot_be_mended_is_made_anew_and_says_so(
 def test_one_that_hangs_is_started_again(
     kwok: KwokCluster, target: LocalTarget, access: LocalAccess, marked: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlinfra.local.cluster._READY_SECONDS", 10.0)
+    monkeypatch.setattr("mlinfra.local.cluster._READY_SECONDS", 20.0)
     pid = kwok.processes()["etcd"]
     assert pid
     os.kill(pid, signal.SIGSTOP)
@@ -131,6 +133,36 @@ def test_one_that_hangs_is_started_again(
     assert identity(pid) is None
     assert again.cluster_instance == access.cluster_instance
     assert is_marked(again.kubeconfig)
+
+
+def signs_in(kwok: KwokCluster, access: LocalAccess) -> bool:
+    token = Issuer(kwok._home).token("ada", ["ml-leads"], seconds=60)
+    return Issuer(kwok._home).takes(access.kubernetes_server, token)
+
+
+@pytest.mark.parametrize("components", [[], ["kube-apiserver"], ["etcd"], list(COMPONENTS)])
+def test_tokens_are_taken_however_it_was_started(
+    kwok: KwokCluster, target: LocalTarget, access: LocalAccess, components: list[str]
+) -> None:
+    before = Issuer(kwok._home).token("ada", [], seconds=600)
+    kill(pid for name, pid in kwok.processes().items() if name in components and pid)
+    again = target.up()
+    assert signs_in(kwok, again)
+    assert Issuer(kwok._home).takes(again.kubernetes_server, before), "the key is the cluster's for as long as it is"
+
+
+def test_one_from_before_there_were_tokens_takes_them_after_its_next_start(
+    kwok: KwokCluster, target: LocalTarget, access: LocalAccess, marked: Cluster
+) -> None:
+    target.down()
+    config = kwok._home / "kwok.yaml"
+    lines = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if "--authentication-config=" not in line))
+    shutil.rmtree(kwok._home / "oidc")
+    again = target.up()
+    assert again.cluster_instance == access.cluster_instance
+    assert is_marked(again.kubeconfig)
+    assert signs_in(kwok, again)
 
 
 def test_what_an_interrupted_start_left_without_a_record_is_stopped_too(

@@ -169,16 +169,14 @@ def test_many_at_once(server: Server) -> None:
         assert len({role["Role"]["Arn"] for role in made}) == 100
 
 
-def test_a_cluster_of_eks_too(server: Server) -> None:
-    eks = client("eks", server.endpoint, ONE)
-    role = f"arn:aws:iam::{ONE}:role/eks"
-    for number in range(3):
-        eks.create_cluster(name=f"c{number}", roleArn=role, resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]})
-    assert eks.list_clusters()["clusters"] == ["c0", "c1", "c2"]
-
-
 @pytest.mark.parametrize(
-    ("method", "path"), [("DELETE", f"/mlinfra/world/{ONE}"), ("GET", "/mlinfra/world/1"), ("POST", "/moto-api/reset")]
+    ("method", "path"),
+    [
+        ("DELETE", f"/mlinfra/world/{ONE}"),
+        ("GET", "/mlinfra/world/1"),
+        ("POST", "/moto-api/reset"),
+        ("PUT", f"/mlinfra/eks/{ONE}"),
+    ],
 )
 @pytest.mark.parametrize("headers", [{}, {TOKEN_HEADER: "guess"}])
 def test_what_touches_other_worlds_needs_the_token(server: Server, method: str, path: str, headers) -> None:

@@ -11,6 +11,7 @@ import pytest
 from botocore.config import Config
 
 from mlinfra.graph import Pool
+from mlinfra.local.moto import Moto
 from mlinfra.local.target import LocalAccess, LocalTarget, stop_all
 from mlinfra.processes import identity
 from mlinfra.project import Project
@@ -81,6 +82,46 @@ def test_two_stacks_are_worlds_apart(project: Project, target: LocalTarget, acce
     assert target.status().cluster == "running"
     assert target.status().moto_instance == access.moto_instance
     assert other.status().moto_instance != theirs.moto_instance
+
+
+EKS = """
+import base64, boto3, json, ssl, sys, urllib.request
+ec2, iam, eks = boto3.client("ec2"), boto3.client("iam"), boto3.client("eks")
+vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone="us-east-1" + zone)["Subnet"]
+           for n, zone in enumerate("ab")]
+trust = {"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+role = iam.create_role(RoleName="eks", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+network = {"subnetIds": [each["SubnetId"] for each in subnets]}
+eks.create_cluster(name="train", roleArn=role, resourcesVpcConfig=network, tags={"mlinfra:blueprint": "platform"})
+cluster = eks.describe_cluster(name="train")["cluster"]
+authority = base64.b64decode(cluster["certificateAuthority"]["data"]).decode()
+trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=authority))
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusting)
+print(cluster["endpoint"], opener.open(cluster["endpoint"] + "/readyz").read().decode())
+"""
+
+
+def test_the_endpoint_of_an_eks_cluster_is_the_stacks_own_cluster(
+    project: Project, target: LocalTarget, access: LocalAccess
+) -> None:
+    """Of the stack that made it, where others share the account; after moto has lost its memory, too."""
+    same = LocalTarget(project, "staging", blueprint="platform")
+    other = LocalTarget(project, "other", account="staging", blueprint="recommender")
+    try:
+        for _ in range(2):
+            same.up()
+            theirs = other.up()
+            assert theirs.account == access.account
+            answer = subprocess.run(
+                [sys.executable, "-c", EKS],
+                env={**os.environ, **theirs.environment()}, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            assert answer.stdout.split() == [access.kubernetes_server, "ok"]
+            Moto(project.folder("local", "moto")).stop()
+    finally:
+        other.reset()
 
 
 UP = """

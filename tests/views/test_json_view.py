@@ -10,7 +10,7 @@ import pytest
 
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.graph import Graph, Node, Secret
-from mlinfra.report import Fact, Note, Operation, Printed, Report, State, Step, Task
+from mlinfra.report import Fact, Note, Operation, Printed, Report, Stage, State, Step, Task
 from mlinfra.views.json_view import FORMAT, JsonView
 
 
@@ -55,6 +55,11 @@ def test_events(lines: Lines, problem: Diagnostic) -> None:
         "state": "started",
     }
     assert told == {"type": "diagnostic", **problem.as_json()}
+
+
+def test_a_stage_of_a_longer_work(lines: Lines) -> None:
+    lines.view.event(Stage("up", 2, 7))
+    assert lines.read() == [{"type": "stage", "name": "up", "number": 2, "total": 7}]
 
 
 def test_what_a_program_printed_is_told_for_debugging_alone() -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.graph import Graph, Kind, Node, Options, Pool, Ref
-from mlinfra.report import Fact, Note, Operation, Printed, PropertyChange, Report, State, Step, Task
+from mlinfra.report import Fact, Note, Operation, Printed, PropertyChange, Report, Stage, State, Step, Task
 from mlinfra.views.person import PersonView
 
 
@@ -154,6 +154,11 @@ def test_a_task_is_worth_a_line_when_it_took_long_or_failed(
     view.event(Task("build", State.STARTED))
     view.event(task)
     assert captured.err == line
+
+
+def test_a_stage_of_a_longer_work_is_announced(view: PersonView, captured: Captured) -> None:
+    view.event(Stage("up", 2, 7))
+    assert captured.err == "up (2 of 7)\n"
 
 
 def test_a_graph(view: PersonView, captured: Captured) -> None:

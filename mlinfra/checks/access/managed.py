@@ -40,6 +40,7 @@ MANAGED: Final[Mapping[str, list[Statement]]] = {
     ],
     "AmazonSSMReadOnlyAccess": _allow("ssm:Describe*", "ssm:Get*", "ssm:List*"),
     "AmazonSSMFullAccess": _allow("ssm:*"),
+    "AmazonSSMManagedInstanceCore": _allow("ssm:GetParameter", "ssm:GetParameters"),
     "AmazonDynamoDBFullAccess": _allow("dynamodb:*"),
     "AmazonDynamoDBReadOnlyAccess": _allow(
         "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLSelect", "dynamodb:Query", "dynamodb:Scan",

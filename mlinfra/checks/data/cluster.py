@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from mlinfra.checks.access.symbols import Symbols, at
 from mlinfra.checks.data.held import CLUSTER, facts
 from mlinfra.checks.data.record import Reader, Retention, Store, unique
 from mlinfra.components.bucket_cluster import ACCOUNT_LABEL, CLASSIFICATION_LABEL
+from mlinfra.components.job_template import MANIFEST, RAY_JOB, TEMPLATE_LABEL
 from mlinfra.graph import Node, Secret
 
 _CORE: Final = "kubernetes:core/v1:"
@@ -64,6 +66,7 @@ class ClusterData:
     def __init__(self, symbols: Symbols) -> None:
         self.symbols = symbols
         self._pods = {node.name: self._pod(node) for node in symbols.of_type(*_POD_SPECS)}
+        self._pods |= {node.name: self._manifest(node) for node in symbols.of_type(CONFIG) if self._is_template(node)}
         self._rules = list(self._allowed())
 
     def stores(self) -> Iterator[Store]:
@@ -195,6 +198,15 @@ class ClusterData:
 
     def _pod(self, node: Node) -> Any:
         return self.symbols.input(node, *_POD_SPECS[node.type])
+
+    def _is_template(self, node: Node) -> bool:
+        """Whether a ConfigMap is what runs are made from: it holds the manifest of a RayJob with all of its pods."""
+        return bool(self.symbols.input(node, "metadata", "labels", TEMPLATE_LABEL) == RAY_JOB)
+
+    def _manifest(self, node: Node) -> Any:
+        with suppress(ValueError):
+            return json.loads(self.symbols.text(at(node.inputs, "data", MANIFEST)))
+        return None
 
     def _name(self, node: Node) -> str:
         return str(self.symbols.output(node, "metadata", "name"))

@@ -19,7 +19,7 @@ from mlinfra.functions import Unknown, holds
 from mlinfra.graph import Path
 
 ENDPOINTS: Final = (
-    "cloudwatch", "ec2", "ecr", "iam", "kms", "logs", "rds", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts",
+    "cloudwatch", "ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts",
 )  # fmt: skip
 """The services that this provider calls, by the names that `ProviderEndpointArgs` of pulumi_aws has for them."""
 

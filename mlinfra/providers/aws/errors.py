@@ -31,6 +31,7 @@ TAKEN: Final = frozenset(
         "EntityAlreadyExists",
         "FlowLogAlreadyExists",
         "InvalidGroup.Duplicate",
+        "InvalidLaunchTemplateName.AlreadyExistsException",
         "InvalidPermission.Duplicate",
         "ParameterAlreadyExists",
         "QueueAlreadyExists",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlinfra.functions import UNKNOWN
@@ -39,12 +39,34 @@ def before(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, A
 def properties(
     kind: Resource, inputs: Mapping[str, Any], outputs: Mapping[str, Any], tags: Any, region: Any
 ) -> dict[str, Any]:
-    """What the state holds of a resource: inputs, outputs, all tags and the region."""
-    found = {name: value for name, value in inputs.items() if name != AUTONAMED} | dict(outputs)
+    """What the state holds of a resource: inputs, outputs, all tags and the region.
+
+    An output `vpcConfig.vpcId` is a part that AWS adds to the object `vpcConfig`, which is an input.
+    """
+    found = {name: value for name, value in inputs.items() if name != AUTONAMED}
+    for name, value in outputs.items():
+        whole, _, part = name.partition(".")
+        if not part:
+            found[name] = value
+        elif found.get(whole) is not UNKNOWN:
+            found[whole] = {**(found.get(whole) or {}), part: value}
     if kind.tagged:
         found["tagsAll"] = tags if tags is UNKNOWN else dict(tags or {})
     if kind.regional:
         found["region"] = region
+    return found
+
+
+def told(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs called `names`, as far as the state (`values`) holds them."""
+    found = {}
+    for name in names:
+        whole, _, part = name.partition(".")
+        held = values.get(whole)
+        if not part and whole in values:
+            found[name] = held
+        elif part and isinstance(held, Mapping) and part in held:
+            found[name] = held[part]
     return found
 
 

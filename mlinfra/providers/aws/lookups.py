@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from mlinfra.graph import Secret
+from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import Field
 from mlinfra.providers.aws.resource import Aws
+from mlinfra.providers.aws.types import eks_lookup
 
 Lookup = Callable[[Aws, Mapping[str, Any]], dict[str, Any]]
 
@@ -59,11 +63,39 @@ def _availability_zones(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any
     }
 
 
+def _parameter(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The emulator has the public parameters of Amazon Linux, but not those of the Deep Learning AMIs: what stands in
+    for an image of theirs is Amazon Linux of the same architecture, on which they are built."""
+    api, name = aws.api("ssm"), str(arguments["name"])
+    decrypted = arguments.get("withDecryption", True)
+    found = api.find("get_parameter", {"ParameterNotFound"}, Name=name, WithDecryption=decrypted)
+    stand_in = _DEEP_LEARNING.match(name)
+    if found is None and stand_in:
+        found = api.call("get_parameter", Name=f"{_AMAZON_LINUX}-{stand_in[1]}")
+    elif found is None:
+        raise AwsError("GetParameter", "ParameterNotFound", f"there is no parameter {name} in {aws.region}")
+    parameter = found["Parameter"]
+    plain = parameter["Type"] != "SecureString"
+    return {
+        "arn": aws.arn("ssm", f"parameter/{name.removeprefix('/')}"),
+        "id": name,
+        "insecureValue": parameter["Value"] if plain else "",
+        "name": name,
+        "region": aws.region,
+        "type": parameter["Type"],
+        "value": Secret(parameter["Value"]),
+        "version": parameter["Version"],
+        "withDecryption": decrypted,
+    }
+
+
 def _partition_of(region: str) -> tuple[str, str]:
     return next(((name, suffix) for prefix, name, suffix in PARTITIONS if region.startswith(prefix)), _COMMON)
 
 
 _COMMON: Final = ("aws", "amazonaws.com")
+_AMAZON_LINUX: Final = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default"
+_DEEP_LEARNING: Final = re.compile(r"/aws/service/deeplearning/ami/(x86_64|arm64)/.+/ami-id")
 _FILTER: Final = (Field("name", required=True), Field("values", many=True, required=True))
 _ZONES: Final = (
     Field("state"),
@@ -74,9 +106,14 @@ _ZONES: Final = (
 )
 
 LOOKUPS: Final[Mapping[str, tuple[Lookup, tuple[Field, ...]]]] = {
+    "aws:eks/getCluster:getCluster": (eks_lookup.cluster, eks_lookup.FIELDS),
     "aws:index/getAvailabilityZones:getAvailabilityZones": (_availability_zones, (*_ZONES, Field("region"))),
     "aws:index/getCallerIdentity:getCallerIdentity": (_caller_identity, (Field("id"),)),
     "aws:index/getPartition:getPartition": (_partition, (Field("id"),)),
     "aws:index/getRegion:getRegion": (_region, (Field("id"), Field("region"))),
+    "aws:ssm/getParameter:getParameter": (
+        _parameter,
+        (Field("name", required=True), Field("region"), Field("withDecryption", bool)),
+    ),
 }
 """Every lookup by its token: what answers it, and the arguments that it takes."""

@@ -30,7 +30,7 @@ from mlinfra.providers.aws.adopting import adopt
 from mlinfra.providers.aws.errors import AwsError, taken
 from mlinfra.providers.aws.fields import filled, problems
 from mlinfra.providers.aws.identifying import mark, with_mark, without_mark
-from mlinfra.providers.aws.inputs import before, effective, live_inputs, named, properties
+from mlinfra.providers.aws.inputs import before, effective, live_inputs, named, properties, told
 from mlinfra.providers.aws.lookups import LOOKUPS
 from mlinfra.providers.aws.marks import closed, opened
 from mlinfra.providers.aws.planning import diff, differing
@@ -153,7 +153,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
         kind = _kind(request)
         news, olds = opened(request.news, kind.secrets), opened(request.olds)
         wanted = effective(kind, news.values, self._default_tags)
-        known = {name: olds.values[name] for name in kind.outputs if name in olds.values}
+        known = told(kind.outputs, olds.values)
         if request.preview:
             known |= dict.fromkeys(kind.volatile, UNKNOWN)
             outputs = self._outputs(kind, news.values, wanted, known)
@@ -183,8 +183,8 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
         live = replace(live, tags=without_mark(live.tags))
         secrets = known.secrets | state.secrets | kind.secrets
         inputs = live_inputs(kind, known.values, live, self._default_tags)
-        told = {name: state.values[name] for name in kind.outputs if name in state.values}  # by the create call alone
-        outputs = properties(kind, inputs, told | dict(live.outputs), live.tags, aws.region)
+        known_outputs = told(kind.outputs, state.values)  # some are told by the create call alone
+        outputs = properties(kind, inputs, known_outputs | dict(live.outputs), live.tags, aws.region)
         return provider_pb2.ReadResponse(
             id=request.id, inputs=encode(closed(inputs, secrets)), properties=encode(closed(outputs, secrets))
         )

@@ -13,11 +13,19 @@ from mlinfra.providers.aws.types import (
     ec2_flow_logs,
     ec2_gateways,
     ec2_groups,
+    ec2_instance,
+    ec2_launch_templates,
     ec2_routes,
     ec2_rules,
     ec2_vpc,
     ecr,
+    eks_access,
+    eks_addon,
+    eks_cluster,
+    eks_node_group,
+    iam_oidc,
     iam_policies,
+    iam_profiles,
     iam_roles,
     kms,
     kms_grants,
@@ -36,9 +44,10 @@ from mlinfra.providers.aws.types import (
 )
 
 _MODULES: Final = (
-    cloudwatch, ec2_endpoints, ec2_flow_logs, ec2_gateways, ec2_groups, ec2_routes, ec2_rules, ec2_vpc, ecr,
-    iam_policies, iam_roles, kms, kms_grants, logs, rds, rds_instance, s3, s3_lifecycle, s3_notifications,
-    s3_replication, s3_settings, secretsmanager, sns, sqs, ssm,
+    cloudwatch, ec2_endpoints, ec2_flow_logs, ec2_gateways, ec2_groups, ec2_instance, ec2_launch_templates, ec2_routes,
+    ec2_rules, ec2_vpc, ecr, eks_access, eks_addon, eks_cluster, eks_node_group, iam_oidc, iam_policies, iam_profiles,
+    iam_roles, kms, kms_grants, logs, rds, rds_instance, s3, s3_lifecycle, s3_notifications, s3_replication,
+    s3_settings, secretsmanager, sns, sqs, ssm,
 )  # fmt: skip
 
 RESOURCES: Final[Mapping[str, Resource]] = {kind.token: kind for module in _MODULES for kind in module.RESOURCES}

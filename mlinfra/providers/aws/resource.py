@@ -98,7 +98,8 @@ class Resource(ABC):
     """A resource type.
 
     - `token`: Pulumi's type token; `service`: botocore's name of the service.
-    - `outputs`: what AWS adds to the inputs; `volatile`: those of them that any update may change.
+    - `outputs`: what AWS adds to the inputs, to an object among them by `vpcConfig.vpcId`; `volatile`: those of them
+      that any update may change.
     - `names`: the inputs that make up its name in AWS. The first is made up where it is not given and not required.
     - `upserts`: AWS's create call overwrites what has the same name, so that `read` has to look first.
     - `marked`: AWS chooses its id and nothing of it is unique, so it bears a mark to be found by (`identifying`).

@@ -22,6 +22,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlinfra.providers.base import Creates
     from mlinfra.wire.server import Server
 
@@ -29,15 +31,16 @@ THREADS: Final = 256
 """Calls at a time: more than the engine's `--parallel`, since a call that waits for an object holds a thread."""
 
 
-def serve(threads: int = THREADS, creates: Creates | None = None) -> Server:
+def serve(threads: int = THREADS, creates: Creates | None = None, local: Path | None = None) -> Server:
     """Serve the provider in this process, on a free loopback port, to engines that are told of it.
 
     That is `PULUMI_DEBUG_PROVIDERS=kubernetes:PORT`. `threads` bounds the calls answered at a time; `creates` is told
-    of every creation. The provider itself is loaded by the first call; `load` does so before.
+    of every creation. `local` is the kubeconfig of the local target's cluster, which stands in for every EKS cluster
+    there, so that no program is run to sign in. The provider itself is loaded by the first call; `load` does so before.
     """
     from mlinfra.providers import base
 
-    return base.serve(lambda: load()(), threads, creates)
+    return base.serve(lambda: load()(local), threads, creates)
 
 
 def load() -> Any:

@@ -48,13 +48,18 @@ class Cluster:
 
     @classmethod
     def from_kubeconfig(
-        cls, source: str | Path, context: str | None = None, *, connections: int = CONNECTIONS
+        cls,
+        source: str | Path,
+        context: str | None = None,
+        *,
+        connections: int = CONNECTIONS,
+        local: Path | None = None,
     ) -> Cluster:
-        """The cluster that a kubeconfig names, given as a path or as its text.
+        """The cluster that a kubeconfig names, given as a path or as its text; `local` as `kubeconfig.load` takes it.
 
         Raises `MlinfraError` for a kubeconfig that cannot be used. No request is made yet.
         """
-        return cls(kubeconfig.load(source, context), connections=connections)
+        return cls(kubeconfig.load(source, context, local=local), connections=connections)
 
     def close(self) -> None:
         """Close idle connections. The cluster can still be used: it connects anew."""
@@ -170,3 +175,22 @@ class Cluster:
         }
         for event in self._transport.stream(f"{collection}?{urlencode(query)}"):
             yield event["type"], event["object"]
+
+    def logs(
+        self, namespace: str, pod: str, *, container: str = "", follow: bool = False, since: str = "", tail: int = 0
+    ) -> Iterator[tuple[str, str]]:
+        """What a container of a pod wrote: pairs of time and line; with `follow` until it ends.
+
+        `since` is a time as the lines have them, cut to seconds by the server; `tail` is how many of the last lines, 0
+        for all. Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#get-read-log
+        """
+        query = {
+            "timestamps": "true",
+            **({"container": container} if container else {}),
+            **({"follow": "true"} if follow else {}),
+            **({"sinceTime": since} if since else {}),
+            **({"tailLines": tail} if tail else {}),
+        }
+        for line in self._transport.lines(f"{self.path('v1', 'Pod', namespace, pod)}/log?{urlencode(query)}"):
+            time, _, text = line.decode(errors="replace").partition(" ")
+            yield time, text

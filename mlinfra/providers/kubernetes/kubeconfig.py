@@ -11,12 +11,15 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import yaml
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.providers.kubernetes.credentials import Credentials
+
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,12 @@ class Access:
     proxy: str | None = None
 
 
-def load(source: str | Path, context: str | None = None) -> Access:
+def load(source: str | Path, context: str | None = None, *, local: Path | None = None) -> Access:
     """Read a kubeconfig, given as a path or as its text (YAML or JSON), and choose a context.
 
-    `context` defaults to the file's `current-context`. Raises `MlinfraError` for a file that is not there or that lacks
-    what is needed; messages never quote the text, which holds credentials.
+    `context` defaults to the file's `current-context`. `local` is the kubeconfig of the local target's cluster, which
+    stands in for every cluster that is signed in to by a program: see `_stand_in`. Raises `MlinfraError` for a file
+    that is not there or that lacks what is needed; messages never quote the text, which holds credentials.
     """
     content, folder, where = _read(source)
     try:
@@ -56,6 +60,8 @@ def load(source: str | Path, context: str | None = None) -> Access:
     user = _entry(config, "users", chosen["user"], where) if chosen.get("user") else {}
     if not cluster.get("server"):
         raise _invalid(where, f"The cluster {chosen.get('cluster')!r} has no server.")
+    if local is not None and user.get("exec"):
+        return _stand_in(str(cluster["server"]), str(chosen.get("cluster")), local)
     return Access(
         server=str(cluster["server"]).rstrip("/"),
         namespace=chosen.get("namespace") or "default",
@@ -63,6 +69,24 @@ def load(source: str | Path, context: str | None = None) -> Access:
         tls=_tls(cluster, user, folder, where) if str(cluster["server"]).startswith("https:") else None,
         tls_name=cluster.get("tls-server-name"),
         proxy=cluster.get("proxy-url"),
+    )
+
+
+def _stand_in(server: str, name: str, local: Path) -> Access:
+    """The local target's own cluster, for a kubeconfig that has a program sign in, such as that of an EKS cluster.
+
+    The local AWS says of each of its EKS clusters that it is reached on this machine. No program is run for it and no
+    credentials are taken from elsewhere: the local cluster's own are used. A cluster on any other machine is refused.
+    """
+    if urlsplit(server).hostname in _LOOPBACK:
+        return load(local)
+    raise MlinfraError(
+        Diagnostic(
+            f"the Kubernetes cluster {name!r} is not the local target's, and nothing of that goes elsewhere",
+            detail=f"Its API is at {server}, and a program would have to be run to sign in there.",
+            remedy="Leave out the provider that names it, or send the stack to a target of kind `aws`.",
+            code="kubeconfig-not-local",
+        )
     )
 
 

@@ -50,6 +50,11 @@ def label_selector(item: Object) -> str:
     return ",".join(parts)
 
 
+def without_asides(message: str) -> str:
+    """What the scheduler says of a pod that fits nowhere, without what it says of pushing out others."""
+    return _ASIDES.sub("", message).rstrip()
+
+
 def _expression(entry: Mapping[str, Any]) -> str:
     key, values = str(entry["key"]), ",".join(entry.get("values") or [])
     return {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "DoesNotExist": f"!{key}"}.get(
@@ -70,7 +75,7 @@ def _complaints(pod: Object) -> Iterator[tuple[int, str]]:
         yield from _container_complaints(name, container)
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
-        yield 2, f"{name}: {scheduled.get('reason')}: {_ASIDES.sub('', scheduled.get('message') or '').rstrip()}"
+        yield 2, f"{name}: {scheduled.get('reason')}: {without_asides(scheduled.get('message') or '')}"
     if condition(pod, "Ready").get("status") != "True" and status.get("phase") != "Succeeded":
         why = f": {status['reason']}: {status.get('message', '')}" if status.get("reason") else ", not ready"
         yield 3, f"{name}: phase {status.get('phase')}{why}"

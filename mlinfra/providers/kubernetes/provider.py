@@ -7,6 +7,7 @@ Protocol: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.pro
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -26,12 +27,14 @@ from mlinfra.wire.values import decode, encode
 VERSION: Final = "4.34.2"
 """The version of pulumi_kubernetes whose tokens and inputs are served."""
 
+_IDENTIFIER: Final = "clusterIdentifier"
+
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]  # generated code has no types
-    """One provider instance: one cluster."""
+    """One provider instance: one cluster. `local` is the kubeconfig of the local target's, on that target."""
 
-    def __init__(self) -> None:
-        self._session = Session()
+    def __init__(self, local: Path | None = None) -> None:
+        self._session = Session(local)
 
     # ---------------------------------------------------------------- the instance
 
@@ -70,11 +73,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
         return provider_pb2.CheckResponse(inputs=request.news, failures=base.check_failures(problems, {"kubeconfig"}))
 
     def DiffConfig(self, request: Any, _: grpc.ServicerContext) -> Any:
-        """Another kubeconfig is another way to the same cluster: nothing is replaced for it."""
+        """Another kubeconfig is another way to the same cluster: nothing is replaced for it.
+
+        Another `clusterIdentifier` is another cluster, as with the official provider: all that is in it is made anew.
+        """
         old, new = reveal(decode(request.old_inputs)), reveal(decode(request.news))
         changed = sorted(key for key in {*old, *new} - {"version"} if old.get(key) != new.get(key))
         kind = provider_pb2.DiffResponse
-        return kind(changes=kind.DIFF_SOME if changed else kind.DIFF_NONE, diffs=changed)
+        replaced = [_IDENTIFIER] if _IDENTIFIER in changed and _IDENTIFIER in old else []
+        return kind(changes=kind.DIFF_SOME if changed else kind.DIFF_NONE, diffs=changed, replaces=replaced)
 
     def Configure(self, request: Any, _: grpc.ServicerContext) -> Any:
         """Take the cluster. One whose kubeconfig is not known yet is previewed without."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -20,9 +21,13 @@ _UNAUTHORIZED: Final = 401
 
 
 class Session:
-    """One provider instance. Without a cluster (its kubeconfig is not known yet) only previews can be had."""
+    """One provider instance. Without a cluster (its kubeconfig is not known yet) only previews can be had.
 
-    def __init__(self) -> None:
+    `local` is the kubeconfig of the local target's cluster, on that target.
+    """
+
+    def __init__(self, local: Path | None = None) -> None:
+        self._local = local
         self.cluster: Cluster | None = None
         self.watches: Watches | None = None
         self.namespace: Any = "default"
@@ -40,7 +45,7 @@ class Session:
         told once, and not by each resource.
         """
         self.close()
-        cluster = Cluster.from_kubeconfig(kubeconfig, context)
+        cluster = Cluster.from_kubeconfig(kubeconfig, context, local=self._local)
         try:
             cluster.request("GET", "/version")
         except ApiError as error:

@@ -83,7 +83,24 @@ class Transport:
 
     def stream(self, path: str) -> Iterator[Any]:
         """The JSON lines of an answer that goes on, until the server or the connection ends it."""
-        headers = {"Accept": "application/json", **self._credentials.headers()}
+        try:
+            for line, whole in self._lines(path, "application/json"):
+                if whole:
+                    yield orjson.loads(line)
+        except orjson.JSONDecodeError:
+            raise UnreachableError(self.server, "What answered is not a Kubernetes API server.") from None
+
+    def lines(self, path: str) -> Iterator[bytes]:
+        """The lines of a text that goes on, until the server or the connection ends it; the last need not have an end.
+
+        A connection on which nothing comes for `READ_SECONDS` is taken for lost: `UnreachableError`.
+        """
+        for line, _ in self._lines(path, "*/*"):
+            yield line
+
+    def _lines(self, path: str, accept: str) -> Iterator[tuple[bytes, bool]]:
+        """The lines of an answer, each with whether its end has come."""
+        headers = {"Accept": accept, **self._credentials.headers()}
         try:
             reply = self._long.urlopen(
                 "GET", self._prefix + path, headers=headers, retries=False, preload_content=False
@@ -93,11 +110,9 @@ class Transport:
         try:
             if reply.status >= 300:
                 raise ApiError("GET", path, reply.status, _json(reply.data))
-            yield from _lines(reply)
+            yield from _split(reply)
         except HTTPError as error:
             raise UnreachableError(self.server, _words(error)) from None
-        except orjson.JSONDecodeError:
-            raise UnreachableError(self.server, "What answered is not a Kubernetes API server.") from None
         finally:
             reply.close()
 
@@ -156,12 +171,13 @@ def _json(data: bytes) -> Any:
         return data.decode(errors="replace")
 
 
-def _lines(reply: BaseHTTPResponse) -> Iterator[Any]:
+def _split(reply: BaseHTTPResponse) -> Iterator[tuple[bytes, bool]]:
     rest = b""
     while chunk := reply.read1(65536):
         *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield orjson.loads(line)
+        yield from ((line, True) for line in lines)
+    if rest:
+        yield rest, False
 
 
 def _words(error: HTTPError) -> str:

@@ -11,10 +11,14 @@ from mlinfra.components.bucket import Bucket
 from mlinfra.components.database import Database
 from mlinfra.components.dataset import Dataset
 from mlinfra.components.endpoint import Endpoint
+from mlinfra.components.job_values import Ray
 from mlinfra.components.managed_secret import ManagedSecret
+from mlinfra.components.node_pool import NodePool
 from mlinfra.components.raw import Raw
 from mlinfra.components.secret_sources import FromEnvironment
+from mlinfra.components.team import Team
 from mlinfra.components.training_cluster import TrainingCluster
+from mlinfra.components.training_job import TrainingJob
 from tests.checks.data.conftest import IMAGE, Report
 
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -110,6 +114,19 @@ def test_a_secret_of_both_places(report: Report) -> None:
     assert "never" not in str(told.report.as_json())
 
 
+def test_admins_of_a_team_read_its_secrets_and_other_people_do_not(report: Report) -> None:
+    def declare() -> Component:
+        cluster = TrainingCluster("train", admins=["platform"])
+        search = Team("search", cluster=cluster, admins=["ml-leads"], developers=["devs"], viewers=["auditors"])
+        token = ManagedSecret("hub-token", value_from=FromEnvironment("HUB_TOKEN"), in_cluster=[search])
+        return Endpoint("api", cluster=search, image=IMAGE, reads=[token])
+
+    (inside,) = [store for store in report(declare).report.stores if store.kind == "Kubernetes secret"]
+    readers = {(reader.kind, reader.name): reader.policies for reader in inside.readers}
+    assert set(readers) == {("group", "ml-leads"), ("workload", "Deployment api")}
+    assert readers["group", "ml-leads"] == ("search/people-admin-binding",)
+
+
 def test_a_database_in_the_cluster(report: Report) -> None:
     def declare() -> Component:
         cluster = TrainingCluster("train")
@@ -166,3 +183,14 @@ def test_a_bucket_in_the_cluster_is_read_by_whom_its_policy_lets_in(report: Repo
     (reader,) = [item for item in store.readers if item.component == "api"]
     assert (reader.name, reader.actions) == ("Deployment api", ("s3:GetObject",))
     assert reader.policies == ("train/object-store-policies", "api/object-store")
+
+
+@pytest.mark.parametrize("ray", [None, Ray(workers=1)])
+def test_a_job_reads_what_the_pods_of_its_runs_are_given(report: Report, ray: Ray | None) -> None:
+    def declare() -> Any:
+        pool = NodePool("cpu", instance_type="m6i.4xlarge")
+        cluster = TrainingCluster("train", pools=[pool])
+        data = Bucket("data", place="cluster", cluster=cluster, image=IMAGE)
+        return [TrainingJob("fit", cluster=cluster, pool=pool, image=IMAGE, command=["x"], ray=ray, reads=[data])]
+
+    assert report(declare).names("data") == ["train", "fit"]

@@ -113,6 +113,7 @@ class World:
         self.endpoint, self.address, self.region = endpoint, address, region
         self.account = str(next(_ACCOUNTS))
         self.inputs = {**local_inputs(endpoint, region), "accessKey": access_key(self.account)}
+        self._clients: dict[tuple[str, str], Any] = {}
         self.engine = self.another()
 
     def another(self, **inputs: Any) -> Engine:
@@ -122,10 +123,17 @@ class World:
         return engine
 
     def boto(self, service: str, region: str = "") -> Any:
+        """A client, made once: to make one takes longer than most calls."""
+        place = (service, region or self.region)
+        if place not in self._clients:
+            self._clients[place] = self._client(*place)
+        return self._clients[place]
+
+    def _client(self, service: str, region: str) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
-            region_name=region or self.region,
+            region_name=region,
             aws_access_key_id=self.inputs["accessKey"],
             aws_secret_access_key="local",
             config=botocore.config.Config(proxies={}, s3={"addressing_style": "path"}),
@@ -143,11 +151,22 @@ def urn(token: str, name: str = "thing") -> str:
 
 
 @pytest.fixture(scope="session")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
     folder: Path = tmp_path_factory.mktemp("moto")
     moto = Moto(folder)
-    yield moto.ensure().endpoint
+    yield moto
     moto.stop()
+
+
+@pytest.fixture(scope="session")
+def endpoint(moto: Moto) -> str:
+    return moto.ensure().endpoint
+
+
+@pytest.fixture
+def slow(moto: Moto) -> Callable[[Any, int], None]:
+    """Let EKS take its time in an account: what it does is done when it was looked at so many times more."""
+    return lambda world, looks: moto.tell_eks(moto.ensure(), world.account, {"looks": looks})
 
 
 @pytest.fixture(scope="session")
@@ -228,7 +247,7 @@ def lifecycle(world: World) -> Callable[..., None]:
         first = engine.checked(token, program)
 
         _, expected = engine.create(token, first, preview=True)
-        assert {name for name, value in expected.items() if value is UNKNOWN} == set(kind.outputs)
+        assert set(_unknown(expected)) == set(kind.outputs)
 
         resource_id, state = engine.create(token, first)
         assert look(world, resource_id) == made(words)
@@ -253,7 +272,7 @@ def lifecycle(world: World) -> Callable[..., None]:
             assert not difference.replaces
             planned = engine.update(token, resource_id, first, current, state, preview=True)
             assert look(world, resource_id) == made(words)
-            assert set(kind.volatile) == {name for name, value in planned.items() if value is UNKNOWN}
+            assert set(kind.volatile) == set(_unknown(planned))
             state = engine.update(token, resource_id, first, current, state)
             assert changed is not None
             assert look(world, resource_id) == changed(words)
@@ -287,6 +306,15 @@ def lifecycle(world: World) -> Callable[..., None]:
             assert look(world, resource_id) is None
 
     return live
+
+
+def _unknown(properties: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """The names of what is unknown: `arn`, and `vpcConfig.vpcId` where only a part of an object is."""
+    for name, value in properties.items():
+        if value is UNKNOWN:
+            yield f"{path}{name}"
+        elif isinstance(value, Mapping):
+            yield from _unknown(value, f"{path}{name}.")
 
 
 def _merged(program: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from mlinfra.diagnostics import MlinfraError
+from mlinfra.functions import eks_kubeconfig
 from mlinfra.providers.base import text
 from mlinfra.providers.kubernetes.client import Cluster
 from mlinfra.providers.kubernetes.kubeconfig import load
@@ -69,6 +70,37 @@ def test_relative_paths_start_from_the_file(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(json.dumps(wanted))
     assert load(path).credentials.headers() == {"Authorization": "Bearer from-file"}
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """The kubeconfig of the local target's cluster."""
+    path = tmp_path / "own"
+    path.write_text(json.dumps(config("http://127.0.0.1:6443")))
+    return path
+
+
+def of_eks(server: str) -> str:
+    return eks_kubeconfig("ml-prod", server, base64.b64encode(b"an authority").decode(), "eu-west-1")
+
+
+@pytest.mark.parametrize("server", ["https://127.0.0.1:6443", "https://localhost:1", "https://[::1]:6443"])
+def test_on_the_local_target_its_own_cluster_stands_in_for_one_of_eks(own: Path, server: str) -> None:
+    """Whatever the port was when it was noted: the cluster may have moved, or was made anew, since."""
+    access = load(of_eks(server), local=own)
+    assert access.server == "http://127.0.0.1:6443"
+    assert access.credentials.headers() == {"Authorization": "Bearer hunter2"}  # no program was run
+
+
+@pytest.mark.parametrize("server", ["https://ABC.gr7.eu-west-1.eks.amazonaws.com", "https://127.0.0.1.example.com"])
+def test_on_the_local_target_no_program_signs_in_elsewhere(own: Path, server: str) -> None:
+    with pytest.raises(MlinfraError, match="'ml-prod' is not the local target's") as told:
+        load(of_eks(server), local=own)
+    assert told.value.diagnostics[0].code == "kubeconfig-not-local"
+
+
+def test_a_kubeconfig_that_runs_no_program_is_taken_as_it_is(own: Path) -> None:
+    assert load(json.dumps(config()), local=own).server == "https://10.0.0.1:6443"
 
 
 NO_CERTIFICATE = config(**{"certificate-authority-data": base64.b64encode(b"nothing").decode()})

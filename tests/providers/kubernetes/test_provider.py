@@ -15,8 +15,9 @@ import pytest
 import yaml
 from google.protobuf.empty_pb2 import Empty
 
-from mlinfra.functions import UNKNOWN, holds, reveal
+from mlinfra.functions import UNKNOWN, eks_kubeconfig, holds, reveal
 from mlinfra.graph import Secret
+from mlinfra.providers.kubernetes import serve
 from mlinfra.providers.kubernetes.client import Cluster
 from mlinfra.providers.kubernetes.provider import Provider
 from mlinfra.wire.protocol import engine_pb2_grpc, provider_pb2
@@ -589,6 +590,33 @@ def test_another_kubeconfig_replaces_nothing() -> None:
     assert answer.changes == provider_pb2.DiffResponse.DIFF_SOME
     assert list(answer.diffs) == ["kubeconfig"]
     assert not answer.replaces
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "replaces"),
+    [
+        ("one", "one", []),
+        ("one", "two", ["clusterIdentifier"]),
+        ("one", UNKNOWN, ["clusterIdentifier"]),
+        (None, "a", []),
+    ],
+)
+def test_another_cluster_replaces_all_that_is_in_it(old: Any, new: Any, replaces: list[str]) -> None:
+    given = [{key: item for key, item in {"kubeconfig": "a", "clusterIdentifier": side}.items() if item is not None}
+             for side in (old, new)]  # fmt: skip
+    request = provider_pb2.DiffRequest(old_inputs=encode(given[0]), news=encode(given[1]))
+    assert list(Provider().DiffConfig(request, None).replaces) == replaces
+
+
+def test_the_local_cluster_stands_in_for_one_of_eks(kubeconfig: Path, namespace: str, cluster: Cluster) -> None:
+    text = eks_kubeconfig("ml", cluster.server, "", "us-east-1")
+    with serve(threads=8, local=kubeconfig) as server, Engine(server.address) as engine:
+        engine.configure({"kubeconfig": text, "namespace": namespace})
+        assert engine.create("it", CONFIG_MAP, kinds.config_map(a="1")).identity == f"{namespace}/settings"
+        elsewhere = eks_kubeconfig("ml", "https://example.com", "", "us-east-1")
+    refused = pytest.raises(Failed, match="nothing of that goes elsewhere")
+    with serve(threads=8, local=kubeconfig) as server, Engine(server.address) as engine, refused:
+        engine.configure({"kubeconfig": elsewhere})
 
 
 def test_the_plugin_process(kubeconfig: Path, namespace: str) -> None:

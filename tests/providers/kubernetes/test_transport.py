@@ -137,6 +137,14 @@ def test_a_stream(server: Server) -> None:
         list(client.stream("/x"))
 
 
+def test_lines_of_a_text(server: Server) -> None:
+    server.answers = [(200, {}, b"one\n\ntw\xffo\nthe last has no end"), json_answer({"message": "not yet"}, 400)]
+    client = transport(server.url)
+    assert list(client.lines("/x")) == [b"one", b"", b"tw\xffo", b"the last has no end"]
+    with pytest.raises(ApiError, match="not yet"):
+        list(client.lines("/x"))
+
+
 def test_a_stream_that_is_none(server: Server) -> None:
     server.answers = [(200, {}, b"<html>sign in</html>\n")]
     with pytest.raises(UnreachableError, match="cannot be reached"):

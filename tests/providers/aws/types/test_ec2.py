@@ -16,6 +16,7 @@ from tests.providers.aws.conftest import Unfinished, World, urn
 from tests.providers.aws.types.unknowns import less_known
 
 ROLE = "arn:aws:iam::111122223333:role/flow-logs"
+IMAGE = "ami-0d27e0fb3bac4d724"
 
 
 def network(world: World) -> dict[str, str]:
@@ -163,6 +164,41 @@ CASES = [
         )["FlowLogIds"][0],
         "FlowLogAlreadyExists",
     ),
+    Case(
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        lambda words: {"name": "gpu", "imageId": IMAGE, "instanceType": "g5.xlarge"},
+        lambda ec2, words, tags: ec2.create_launch_template(
+            LaunchTemplateName="gpu",
+            LaunchTemplateData={"ImageId": IMAGE, "InstanceType": "g5.xlarge"},
+            TagSpecifications=tags,
+        )["LaunchTemplate"]["LaunchTemplateId"],
+        "InvalidLaunchTemplateName.AlreadyExistsException",
+    ),
+    Case(
+        "aws:ec2/instance:Instance",
+        lambda words: {
+            "ami": IMAGE,
+            "instanceType": "m5.large",
+            "subnetId": words["subnet"],
+            "vpcSecurityGroupIds": [words["group"]],
+            "instanceInitiatedShutdownBehavior": "terminate",
+        },
+        lambda ec2, words, tags: ec2.run_instances(
+            ImageId=IMAGE,
+            InstanceType="m5.large",
+            NetworkInterfaces=[
+                {
+                    "DeviceIndex": 0,
+                    "SubnetId": words["subnet"],
+                    "Groups": [words["group"]],
+                    "DeleteOnTermination": True,
+                }
+            ],
+            MinCount=1,
+            MaxCount=1,
+            TagSpecifications=tags,
+        )["Instances"][0]["InstanceId"],
+    ),
 ]
 EACH = pytest.mark.parametrize("case", CASES, ids=[case.token.rpartition(":")[2] for case in CASES])
 
@@ -170,6 +206,8 @@ EACH = pytest.mark.parametrize("case", CASES, ids=[case.token.rpartition(":")[2]
 def records(world: World, kind: Ec2) -> dict[str, Any]:
     """All that EC2 has of a type and does not call gone, by id."""
     found = getattr(world.boto("ec2"), kind.listing.operation)()[kind.listing.key]
+    if kind.listing.key == "Reservations":
+        found = [machine for reservation in found for machine in reservation["Instances"]]
     return {item[kind.listing.id]: item for item in found if kind.state(item) not in kind.gone}
 
 

@@ -1,0 +1,86 @@
+"""The pods of KubeRay's resources: a head, workers in groups, and for a job the pod that hands it in.
+
+Sources: KubeRay, API reference (`RayCluster`, `RayJob`), "Autoscaling" and "RayJob" (`submissionMode`); the resources
+of what KubeRay adds by itself: `GetDefaultSubmitterContainer` and `BuildAutoscalerContainer` of its operator.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mlinfra.checks.access.symbols import Symbols, at
+from mlinfra.checks.capacity.requests import listed
+from mlinfra.expansion import DOMAIN
+from mlinfra.graph import Node
+
+TEMPLATE: Final = f"{DOMAIN}/template"
+"""The label of a ConfigMap that holds the manifest of a run."""
+
+MANIFEST: Final = "manifest.json"
+_KINDS: Final = ("RayJob", "RayCluster")
+TOKENS: Final = tuple(f"kubernetes:ray.io/v1:{kind}" for kind in _KINDS)
+_SUBMITTER: Final = {"requests": {"cpu": "500m", "memory": "200Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+_AUTOSCALER: Final = {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "500m", "memory": "512Mi"}}
+
+
+@dataclass(frozen=True, slots=True)
+class RayGroup:
+    """Pods of one template."""
+
+    role: str
+    template: Any
+    fewest: int
+    most: int
+
+
+def manifest(symbols: Symbols, node: Node) -> Mapping[str, Any] | None:
+    """The manifest that a node is or holds; None where it is something else."""
+    if node.type in TOKENS:
+        return {"kind": node.type.rpartition(":")[2], **_plain(symbols.value(dict(node.inputs)))}
+    if at(node.inputs, "metadata", "labels", TEMPLATE) is None:
+        return None
+    try:
+        found = json.loads(symbols.text(at(node.inputs, "data", MANIFEST)))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and found.get("kind") in _KINDS else None
+
+
+def groups(record: Mapping[str, Any]) -> Iterator[RayGroup]:
+    """The pods of a manifest, by role."""
+    job = record.get("kind") == "RayJob"
+    spec = record.get("spec")
+    cluster = at(spec, "rayClusterSpec") if job else spec
+    scales = at(cluster, "enableInTreeAutoscaling") is True
+    if cluster is None:  # a job for a cluster that is there already
+        return
+    head = at(cluster, "headGroupSpec", "template")
+    yield RayGroup("head", _with_autoscaler(head) if scales else head, 1, 1)
+    for index, group in enumerate(listed(cluster, "workerGroupSpecs")):
+        hosts = _number(at(group, "numOfHosts"), 1)
+        fixed = _number(at(group, "replicas"), 1)
+        fewest = _number(at(group, "minReplicas"), fixed) if scales else fixed
+        most = max(fewest, _number(at(group, "maxReplicas"), fixed)) if scales else fixed
+        name = str(at(group, "groupName") or f"workers {index + 1}")
+        yield RayGroup(name, at(group, "template"), fewest * hosts, most * hosts)
+    if job and at(spec, "submissionMode") in (None, "K8sJobMode"):
+        own = at(spec, "submitterPodTemplate")
+        plain = {"spec": {"containers": [{"name": "ray-job-submitter", "resources": _SUBMITTER}]}}
+        yield RayGroup("submitter", own if own is not None else plain, 1, 1)
+
+
+def _with_autoscaler(template: Any) -> Any:
+    """The head's template with the container that KubeRay puts beside it."""
+    containers = [*listed(at(template, "spec"), "containers"), {"name": "autoscaler", "resources": _AUTOSCALER}]
+    return {**_plain(template), "spec": {**_plain(at(template, "spec")), "containers": containers}}
+
+
+def _plain(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: Any, default: int) -> int:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else default

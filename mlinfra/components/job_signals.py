@@ -1,0 +1,61 @@
+"""What `Monitoring` watches a `TrainingJob`'s runs for.
+
+The metrics are kube-state-metrics' ("Job Metrics", "Pod Metrics"). Runs are known by the label that the template gives
+them. What KubeRay makes of a RayJob bears the run's name, and its pods the label.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlinfra.components.signals import Signal
+from mlinfra.components.workload import COMPONENT_LABEL
+
+if TYPE_CHECKING:
+    from mlinfra.components.training_job import TrainingJob
+
+
+def signals(job: TrainingJob) -> tuple[Signal, ...]:
+    """A run that failed within the last hour, a run that is about to meet its deadline."""
+    seconds = job.deadline_hours * 3600
+    failed = 'kube_job_failed{condition="true"}'
+    before = f"on (namespace, job_name) ({failed} offset 1h == 1)"
+    return (
+        Signal(
+            "Failed",
+            "warning",
+            f"count(({failed} == 1) {_of_job(job)} unless {before}) > 0",
+            1,
+            f"A run of training job {job.name} failed",
+        ),
+        Signal(
+            "NearDeadline",
+            "warning",
+            f"max({_seconds(job)}) > {seconds * 9 // 10}",
+            5,
+            f"A run of training job {job.name} has used nine tenths of its {job.deadline_hours} hours",
+        ),
+    )
+
+
+def _of_job(job: TrainingJob) -> str:
+    """Runs of this job: by the label, or by the name that runs have."""
+    if job.ray:
+        runs = f'kube_job_info{{job_name=~"{job.identity}-[0-9a-f]{{10}}.*"}}'
+    else:
+        runs = f'kube_job_labels{{{_label()}="{job.identity}"}}'
+    return f"* on (namespace, job_name) group_left () {runs}"
+
+
+def _seconds(job: TrainingJob) -> str:
+    """For how long runs have been going on that still have pods."""
+    if not job.ray:
+        going = "and on (namespace, job_name) kube_job_status_active > 0"
+        return f"((time() - kube_job_status_start_time) {going}) {_of_job(job)}"
+    mine = f'on (namespace, pod) group_left () kube_pod_labels{{{_label()}="{job.identity}"}}'
+    running = 'kube_pod_status_phase{phase="Running"}'
+    return f"(time() - kube_pod_start_time) * on (namespace, pod) {running} * {mine}"
+
+
+def _label() -> str:
+    return f"label_{COMPONENT_LABEL.replace('.', '_').replace('/', '_')}"

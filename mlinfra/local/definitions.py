@@ -1,0 +1,84 @@
+"""Kinds of controllers that do not run on the local target: the API server knows their fields, nothing acts on them.
+
+Kueue's queues and KubeRay's RayJobs are made like any other object, and refused when a field is wrong. What would come
+of them is not known here: a queue lets nothing in, and no Ray cluster starts. The definitions are in `crds/`, written
+from the fields that the projects' API references describe, and each names the one that it follows.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from mlinfra.expansion import DOMAIN, MANAGER
+from mlinfra.graph import Graph
+from mlinfra.providers.kubernetes.client import Cluster
+
+FOLDER: Final = Path(__file__).with_name("crds")
+KIND: Final = "CustomResourceDefinition"
+API: Final = "apiextensions.k8s.io/v1"
+
+LOCAL: Final = f"{DOMAIN}/local"
+"""The label of what the local target itself puts into its cluster."""
+
+_DIGEST: Final = f"{DOMAIN}/definition-digest"
+_OWN: Final = f"kubernetes:{API}:{KIND}"
+_TEMPLATES: Final[Mapping[str, str]] = {"rayjob": "ray.io"}
+"""The groups of what runs are made as, by what the label of a template in a ConfigMap says."""
+
+_SECONDS: Final = 30.0
+
+
+def missing(graph: Graph) -> list[Mapping[str, Any]]:
+    """The definitions that a graph's objects, and the runs of its jobs, need and that it does not bring itself."""
+    brought = {str(node.inputs.get("metadata", {}).get("name")) for node in graph if node.type == _OWN}
+    groups = set(_groups(graph))
+    return [item for item in _all() if item["spec"]["group"] in groups and item["metadata"]["name"] not in brought]
+
+
+def ensure(kubeconfig: Path, graph: Graph) -> None:
+    """See to it that a local cluster serves what a graph needs, before anything of it is made."""
+    if not (wanted := missing(graph)):
+        return
+    cluster = Cluster.from_kubeconfig(kubeconfig)
+    try:
+        for item in wanted:
+            _put(cluster, item)
+        for item in wanted:
+            spec = item["spec"]
+            cluster.resource(f"{spec['group']}/{spec['versions'][0]['name']}", spec["names"]["kind"], _SECONDS)
+    finally:
+        cluster.close()
+
+
+def _groups(graph: Graph) -> Iterable[str]:
+    for node in graph:
+        package, _, rest = node.type.partition(":")
+        if package == "kubernetes":
+            yield rest.partition("/")[0]
+            labels = node.inputs.get("metadata", {}).get("labels", {})
+            yield _TEMPLATES.get(str(labels.get(f"{DOMAIN}/template")), "")
+
+
+def _put(cluster: Cluster, item: Mapping[str, Any]) -> None:
+    """Make or change a definition; nothing to do where it is there as it should be, or somebody else's is."""
+    live = cluster.get(API, KIND, item["metadata"]["name"])
+    digest = hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()[:16]
+    if live is not None and live["metadata"].get("annotations", {}).get(_DIGEST, digest) == digest:
+        return
+    metadata = {**item["metadata"], "labels": {LOCAL: "true"}, "annotations": {_DIGEST: digest}}
+    cluster.apply({**item, "metadata": metadata}, manager=f"{MANAGER}-local", force=True)
+
+
+@functools.cache
+def _all() -> tuple[Mapping[str, Any], ...]:
+    found: list[Mapping[str, Any]] = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        found += yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    return tuple(found)
