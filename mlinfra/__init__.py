@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from mlinfra.components.eks_values import Eks, ExistingEks
     from mlinfra.components.endpoint import Endpoint
     from mlinfra.components.image_repository import ImageRepository
+    from mlinfra.components.job_queue import JobQueue
     from mlinfra.components.job_values import Ranks, Ray, Sweep
     from mlinfra.components.key import Key
-    from mlinfra.components.kueue import JobQueue
     from mlinfra.components.managed_secret import ManagedSecret
     from mlinfra.components.model_store import ModelStore, StoredModel
     from mlinfra.components.monitoring import Monitoring
@@ -125,7 +125,7 @@ _HOMES: Final = {
     "Generated": f"{_COMPONENTS}.secret_sources",
     "Image": f"{_COMPONENTS}.values",
     "ImageRepository": f"{_COMPONENTS}.image_repository",
-    "JobQueue": f"{_COMPONENTS}.kueue",
+    "JobQueue": f"{_COMPONENTS}.job_queue",
     "Key": f"{_COMPONENTS}.key",
     "ManagedSecret": f"{_COMPONENTS}.managed_secret",
     "Model": f"{_COMPONENTS}.values",

@@ -5,13 +5,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from mlinfra.processes import command_line, identity, kill, started_from
 
 
 def sleeper(*more: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["sleep", "60", *more])
+    process = subprocess.Popen(["sleep", "60", *more])
+    while not command_line(process.pid):  # for a moment after the program has taken over it has none
+        time.sleep(0.01)
+    return process
 
 
 def test_a_process_is_known_by_more_than_its_number() -> None:

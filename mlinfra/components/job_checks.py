@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from mlinfra.components import job_pod
+from mlinfra.components.job_queue import cluster_of
 from mlinfra.components.job_values import plain
-from mlinfra.components.kueue import cluster_of
 from mlinfra.components.workload import Request, check_placement
 from mlinfra.expansion import Scope
 

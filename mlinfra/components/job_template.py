@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mlinfra.components import job_pod, job_ranks, job_ray
-from mlinfra.components.kueue import QUEUE_LABEL
+from mlinfra.components.job_queue import QUEUE_LABEL
 from mlinfra.components.workload import pod_labels, selector
 from mlinfra.expansion import DOMAIN, Scope
 from mlinfra.graph import Document, Ref, Value

@@ -10,8 +10,8 @@ from mlinfra.components.database import Database
 from mlinfra.components.dataset import Dataset
 from mlinfra.components.endpoint import Endpoint
 from mlinfra.components.image_repository import ImageRepository
+from mlinfra.components.job_queue import JobQueue
 from mlinfra.components.key import Key
-from mlinfra.components.kueue import JobQueue
 from mlinfra.components.managed_secret import ManagedSecret
 from mlinfra.components.model_store import ModelStore
 from mlinfra.components.monitoring import Monitoring

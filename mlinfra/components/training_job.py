@@ -22,8 +22,8 @@ from mlinfra.components.access import (
 )
 from mlinfra.components.bucket import Bucket
 from mlinfra.components.job_data import stores
+from mlinfra.components.job_queue import JobQueue
 from mlinfra.components.job_values import Ranks, Ray, Sweep
-from mlinfra.components.kueue import JobQueue
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.place import Place
 from mlinfra.components.signals import Signal, Watched

@@ -55,9 +55,7 @@ def compile_request(
     from mlinfra.workflow.imports import read_imports  # it needs the states, which most stacks do not
 
     imported = read_imports(request, stack, look_far=look_far)
-    return compile_stack(
-        request.project, stack, request.emit, imported=imported, stand_in=stand_in, capacity=capacity
-    )
+    return compile_stack(request.project, stack, request.emit, imported=imported, stand_in=stand_in, capacity=capacity)
 
 
 def compile_stack(

@@ -139,7 +139,7 @@ def _of_ray(config_map: Object) -> Template:
     return replace(found, objects=tuple(objects), pods=len(objects), shapes=tuple(shapes), manifest=manifest)
 
 
-def _ray_pods(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
+def _ray_pods(spec: Mapping[str, Any]) -> Iterator[tuple[str, Object, int]]:
     """The pods of a RayJob: a role, a template, how many. Of workers as many as it begins with.
 
     Source: KubeRay API reference, RayJobSpec and RayClusterSpec (`replicas`, `numOfHosts`, `submitterPodTemplate`).

@@ -88,7 +88,7 @@ def test_reading_is_pulling_and_writing_is_pushing(expanded: Any) -> None:
     assert (pushing, resources) == (sign_in, [ARN])
     assert set(PUSH) <= set(actions)
     assert "ecr:GetDownloadUrlForLayer" not in actions
-    (container,) = result.inputs("pull/template")["template"]["spec"]["containers"]
+    (container,) = result.inputs("pull/template")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert {"name": "IMAGES_REPOSITORY", "value": Ref("images/repository", ("repositoryUrl",))} in container["env"]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mlinfra.components.bucket import Bucket
+from mlinfra.components.job_queue import JobQueue
 from mlinfra.components.job_values import Ranks, Ray, Sweep
-from mlinfra.components.kueue import JobQueue
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from mlinfra.components.bucket import Bucket
+from mlinfra.components.job_queue import JobQueue
 from mlinfra.components.job_values import Ray
-from mlinfra.components.kueue import JobQueue
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from mlinfra.local.oidc import Issuer, public, sign
 from tests.e2e.conftest import Lab, Ran
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "people.yaml").read_text())
 IMAGE = "registry.example.com/team/image@sha256:" + "0123456789abcdef" * 4

@@ -83,7 +83,7 @@ def test_ctrl_c(many: Lab, times: int) -> None:
     ran = lab.end(process)
     assert ran.code == 1
     assert "interrupted" in ran.err
-    assert "mlinfra up" in ran.err
+    assert "the same command again" in ran.err
     assert "Traceback" not in ran.err
     whole_again(lab, stack)
 

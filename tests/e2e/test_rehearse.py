@@ -17,7 +17,7 @@ from mlinfra.local.accounts import SECRET_KEY, access_key
 from mlinfra.processes import started_from
 from tests.e2e.conftest import ROOT, Lab, Ran, interrupt
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 STEPS = ["local target", "up", "placement", "second run", "drift", "destroy", "leak scan"]
 AWS = {"kind": "aws", "account": "111122223333", "region": "eu-west-1", "cluster": "fleet"}
@@ -205,7 +205,6 @@ def test_controllers_that_are_not_here_are_played(lab: Lab) -> None:
     ]
 
 
-@pytest.mark.slow
 def test_a_stack_with_what_it_imports(lab: Lab) -> None:
     """The library's application stack, on the platform stack that it imports its network from."""
     found = rows(lab.run("rehearse", "--stack", "features-prod", "--json"))
@@ -214,7 +213,6 @@ def test_a_stack_with_what_it_imports(lab: Lab) -> None:
     assert "2 clusters" in found["leak scan"]["what"]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_two_hundred_machines_and_five_hundred_jobs(fleet: Lab) -> None:
     stack(fleet, nodes=400, jobs=500, too_many=True)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.conftest import Lab, interrupt
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 BLUEPRINT = '''
 from mlinfra import (

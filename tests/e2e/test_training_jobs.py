@@ -23,7 +23,7 @@ from mlinfra.providers.kubernetes.client import Cluster
 from tests.components import kubelet
 from tests.e2e.conftest import Lab
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 STACK = "jobs"
 BLUEPRINT = '''

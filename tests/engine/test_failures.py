@@ -99,7 +99,7 @@ def test_the_same_thing_is_told_once() -> None:
 def test_an_interrupted_run_says_how_to_go_on() -> None:
     (told,) = diagnosed(ended=Ended(255, "", interrupted=True))
     assert told.code == "interrupted"
-    assert "--stack dev" in told.remedy
+    assert "the same command again" in told.remedy, "whatever it was: up, destroy, one with --rehearse"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from mlinfra.components.job_queue import JobQueue
 from mlinfra.components.job_values import Ray
-from mlinfra.components.kueue import JobQueue
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.raw import Raw
 from mlinfra.components.training_cluster import TrainingCluster

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mlinfra.components.kueue import JobQueue
+from mlinfra.components.job_queue import JobQueue
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.team import Team
 from mlinfra.components.training_cluster import TrainingCluster
