@@ -42,3 +42,8 @@ class Environment:
     def has_aws(self) -> bool:
         """Whether the target has an AWS account."""
         return bool(self.region)
+
+    @property
+    def eks_cluster(self) -> str:
+        """The name of the EKS cluster that the stack names; empty where it names none."""
+        return "" if self.cluster == LOCAL else self.cluster

@@ -10,7 +10,7 @@ from typing import Any
 from mlinfra import naming
 from mlinfra.authoring import Blueprint, BlueprintFunction, Component
 from mlinfra.diagnostics import Problems
-from mlinfra.environment import LOCAL, Environment
+from mlinfra.environment import Environment
 from mlinfra.graph import Call, Graph, Kind, Node, Options, Pool, Ref, Value
 
 AWS = "@aws"
@@ -68,8 +68,8 @@ class Expansion:
 
     def _cluster_access(self) -> dict[str, Value]:
         """How to reach the EKS cluster that the stack names; on other targets the target itself knows."""
-        name = self.environment.cluster
-        if not name or name == LOCAL:
+        name = self.environment.eks_cluster
+        if not name:
             return {}
         options = Options(provider=self.provider(AWS))
         self.nodes[CLUSTER] = Node(
@@ -105,6 +105,10 @@ class Scope:
     def problem(self, summary: str, **fields: Any) -> None:
         """Note an error of this component."""
         self.problems.error(summary, component=self.component.name, location=self.component.source, **fields)
+
+    def warning(self, summary: str, **fields: Any) -> None:
+        """Note a warning of this component."""
+        self.problems.warning(summary, component=self.component.name, location=self.component.source, **fields)
 
     def describe(self, **facts: Value) -> None:
         """Note facts about the component itself for whoever reads the graph, such as which part of a bucket it is."""

@@ -84,17 +84,27 @@ def eks_kubeconfig(name: str, endpoint: str, certificate_authority: str, region:
         "command": "aws",
         "args": ["--region", region, "eks", "get-token", "--cluster-name", name, "--output", "json"],
     }
-    config = {
+    config = kubeconfig(name, endpoint, certificate_authority, name, {"exec": login})
+    return json.dumps(config, sort_keys=True)
+
+
+def kubeconfig(
+    name: str, server: str, certificate_authority: str, user: str, login: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A kubeconfig for one cluster, which `user` signs in to by `login`; the authority's certificate is in base64.
+
+    Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
+    """
+    return {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
-            {"name": name, "cluster": {"server": endpoint, "certificate-authority-data": certificate_authority}}
+            {"name": name, "cluster": {"server": server, "certificate-authority-data": certificate_authority}}
         ],
-        "users": [{"name": name, "user": {"exec": login}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "users": [{"name": user, "user": login}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
         "current-context": name,
     }
-    return json.dumps(config, sort_keys=True)
 
 
 class MissingOutputError(LookupError):

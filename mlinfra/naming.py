@@ -42,6 +42,11 @@ def name_of(urn: str) -> str:
     return urn.rpartition("::")[2]
 
 
+def type_of(urn: str) -> str:
+    """The type token in a URN: of `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME` it is TYPE."""
+    return urn.split("::")[2].rpartition("$")[2]
+
+
 def component_of(node: str) -> str:
     """The name of the component that a node belongs to, or is."""
     return node.partition("/")[0]

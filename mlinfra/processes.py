@@ -10,9 +10,11 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import FrameType
 
 _PROC = Path("/proc")
 
@@ -83,3 +85,17 @@ def _ask_ps(pid: int, field: str) -> str | None:
 def _run_ps(*arguments: str) -> str:
     """Where there is no /proc (macOS), `ps` tells."""
     return subprocess.run(["/bin/ps", *arguments], capture_output=True, text=True, check=False).stdout  # noqa: S603
+
+
+@contextlib.contextmanager
+def handling(
+    handler: Callable[[int, FrameType | None], None] | signal.Handlers, *numbers: signal.Signals
+) -> Iterator[None]:
+    """Handle signals within the block; only the main thread may, elsewhere nothing is changed."""
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, handler) for number in numbers if here}
+    try:
+        yield
+    finally:
+        for number, handled in before.items():
+            signal.signal(number, handled)

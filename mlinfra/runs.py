@@ -129,4 +129,4 @@ class LogLine:
 
 
 def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if value is not None and value != "" and value != {}}
+    return {key: value for key, value in record.items() if value not in (None, "")}

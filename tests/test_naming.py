@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mlinfra.naming import dns_label, global_name, short_hash
+from mlinfra.naming import dns_label, global_name, short_hash, type_of
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 IDENTITIES = st.from_regex(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)
@@ -76,3 +76,9 @@ def test_names_of_today_are_names_of_tomorrow() -> None:
     """A change here would rename, and so replace, what stacks have already made."""
     assert global_name("recommender", "prod", "data", scope="111122223333") == "recommender-prod-data-ae2759e3"
     assert short_hash("x") == "2d711642"
+
+
+@pytest.mark.parametrize("token", ["kubernetes:core/v1:Secret", "kubernetes:rbac.authorization.k8s.io/v1:Role"])
+def test_a_type_is_in_a_urn(token: str) -> None:
+    assert type_of(f"urn:pulumi:dev::project::{token}::name") == token
+    assert type_of(f"urn:pulumi:dev::project::mlinfra:Endpoint${token}::name::odd") == token

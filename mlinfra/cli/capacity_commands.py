@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mlinfra.cli.command import DebugOption, JsonOption, RehearseOption, StackOption, TargetOption, command, request_for
+from mlinfra.cli.command import Call, on_stack
 
 
 def register(app: typer.Typer) -> None:
@@ -12,13 +12,8 @@ def register(app: typer.Typer) -> None:
     app.command()(capacity)
 
 
-def capacity(
-    stack: StackOption,
-    rehearse: RehearseOption = False,
-    target: TargetOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@on_stack
+def capacity(call: Call) -> None:
     """Show what a stack asks for against what its machines have; exit code 1 when something can never fit.
 
     Pods are placed machine by machine, from the graph alone; no engine and no cluster is asked. Where the stack lands
@@ -26,12 +21,11 @@ def capacity(
 
     Example: mlinfra capacity --stack prod
     """
-    with command(json, debug) as view:
-        from mlinfra.diagnostics import Severity
-        from mlinfra.workflow.capacity import capacity as work
+    from mlinfra.diagnostics import Severity
+    from mlinfra.workflow.capacity import capacity as work
 
-        report, warnings = work(request_for(view, stack, rehearse, target))
-        view.diagnostics(warnings)
-        view.capacity(report, stack)
-        if any(item.severity is Severity.ERROR for item in report.problems):
-            raise typer.Exit(1)
+    report, warnings = work(call.request())
+    call.view.diagnostics(warnings)
+    call.view.capacity(report, call.stack)
+    if any(item.severity is Severity.ERROR for item in report.problems):
+        raise typer.Exit(1)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mlinfra.cli.command import DebugOption, JsonOption, StackOption, command, request_for
+from mlinfra.cli.command import Call, StackOption, on_project
 
 
 def register(app: typer.Typer) -> None:
@@ -14,13 +14,13 @@ def register(app: typer.Typer) -> None:
     app.command()(rehearse)
 
 
+@on_project
 def rehearse(
+    call: Call,
     stack: StackOption,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the rehearsal's local target running, to look at.")
     ] = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Bring a stack up and down on a local target of its own, and prove each step. No account is touched.
 
@@ -30,20 +30,19 @@ def rehearse(
 
     Example: mlinfra rehearse --stack prod
     """
-    with command(json, debug) as view:
-        from mlinfra.workflow.rehearse import rehearse as work
-        from mlinfra.workflow.rehearse_results import COLUMNS
+    from mlinfra.workflow.rehearse import rehearse as work
+    from mlinfra.workflow.rehearse_results import COLUMNS
 
-        found = work(request_for(view, stack), keep=keep)
-        view.table("rehearsal", COLUMNS, [item.as_row() for item in found.results])
-        bad = [item.step for item in found.results if item.result != "ok"]
-        text = f"Rehearsal of {stack}: " + (f"not well: {', '.join(bad)}." if bad else "all is well.")
-        kept = str(found.kept) if found.kept else None
-        if kept:
-            text += (
-                f"\nIts local target is kept and runs: `. {kept}` leads aws, boto3 and kubectl to it. "
-                "The next rehearsal of the stack removes it, `mlinfra local down` stops it."
-            )
-        view.message(text, succeeded=found.succeeded, seconds=round(found.seconds, 1), kept=kept)
-        if not found.succeeded:
-            raise typer.Exit(1)
+    found = work(call.about(stack).request(), keep=keep)
+    call.view.table("rehearsal", COLUMNS, [item.as_row() for item in found.results])
+    bad = [item.step for item in found.results if item.result != "ok"]
+    text = f"Rehearsal of {stack}: " + (f"not well: {', '.join(bad)}." if bad else "all is well.")
+    kept = str(found.kept) if found.kept else None
+    if kept:
+        text += (
+            f"\nIts local target is kept and runs: `. {kept}` leads aws, boto3 and kubectl to it. "
+            "The next rehearsal of the stack removes it, `mlinfra local down` stops it."
+        )
+    call.view.message(text, succeeded=found.succeeded, seconds=round(found.seconds, 1), kept=kept)
+    if not found.succeeded:
+        raise typer.Exit(1)

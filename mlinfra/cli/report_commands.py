@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mlinfra.cli.command import DebugOption, JsonOption, RehearseOption, StackOption, TargetOption, command, request_for
+from mlinfra.cli.command import Call, on_stack
 
 app = typer.Typer(help="Reports on a stack, from its files alone: no engine, no credentials.", no_args_is_help=True)
 
@@ -17,15 +17,12 @@ def report() -> None:
 
 
 @app.command()
+@on_stack
 def data(
-    stack: StackOption,
+    call: Call,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="A Markdown document, for a record or a review.")
     ] = False,
-    rehearse: RehearseOption = False,
-    target: TargetOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Show what data a stack holds, for how long, where, encrypted with what, and everybody who can read it.
 
@@ -34,9 +31,8 @@ def data(
 
     Examples: mlinfra report data --stack prod; mlinfra report data --stack prod --markdown > data.md
     """
-    with command(json, debug) as view:
-        from mlinfra.workflow.data import data_report
+    from mlinfra.workflow.data import data_report
 
-        report, warnings = data_report(request_for(view, stack, rehearse, target))
-        view.diagnostics(warnings)
-        view.data(report, stack, markdown=markdown)
+    report, warnings = data_report(call.request())
+    call.view.diagnostics(warnings)
+    call.view.data(report, call.stack, markdown=markdown)

@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlinfra.cli.command import (
-    DebugOption,
-    JsonOption,
-    RehearseOption,
-    StackOption,
-    TargetOption,
-    YesOption,
-    command,
-    need_yes,
-    request_for,
-)
+from mlinfra.cli.command import Call, YesOption, on_stack
 
 if TYPE_CHECKING:
     from mlinfra.runs import JobRun
@@ -43,9 +33,10 @@ def register(root: typer.Typer) -> None:
     root.add_typer(app, name="runs")
 
 
+@on_stack
 def run(
+    call: Call,
     job: Annotated[str, typer.Argument(help="The training job: the name of a component of the blueprint.")],
-    stack: StackOption,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A value of the job's config for this run, key=value; may be given several times."),
@@ -56,10 +47,6 @@ def run(
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Do not follow it.")] = False,
     tail: TailOption = 0,
-    rehearse: RehearseOption = False,
-    target: TargetOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Make a run of a training job, and follow its state and its log. Exit code 1 when it fails.
 
@@ -72,147 +59,126 @@ def run(
     Examples: mlinfra run fit --stack dev; mlinfra run fit --stack dev --set lr=0.1 --set model.layers=[64,32] --name
     small
     """
-    with command(json, debug) as view:
-        from mlinfra.workflow.run_job import begin
-        from mlinfra.workflow.runs_access import opened_stage
+    from mlinfra.workflow.run_job import begin
+    from mlinfra.workflow.runs_access import opened_stage
 
-        request = request_for(view, stack, rehearse, target)
-        with opened_stage(request) as stage:
-            begun = begin(stage, job, settings or (), title=name, again=again)
-            found = begun.run
-            if found.phase.ended:
-                _end(view, found, _other(request, found, settings or ()))
-            elif detach or not stage.computes(begun.job):
-                view.run(found, _next(request, found))
-            else:
-                _follow(view, stage, begun.job, found, tail)
+    request = call.request()
+    with opened_stage(request) as stage:
+        begun = begin(stage, job, settings or (), title=name, again=again)
+        found = begun.run
+        if found.phase.ended:
+            _end(call.view, found, _other(request, found, settings or ()))
+        elif detach or not stage.computes(begun.job):
+            call.view.run(found, _next(request, found))
+        else:
+            _follow(call.view, stage, begun.job, found, tail)
 
 
 @app.command("list")
+@on_stack
 def list_(
-    stack: StackOption,
+    call: Call,
     job: Annotated[str | None, typer.Argument(help="The training job; none: all of the stack's.")] = None,
-    rehearse: RehearseOption = False,
-    target: TargetOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """List runs, newest first: state, times, who made them, and what of their config differs from the job's.
 
     Examples: mlinfra runs list --stack dev; mlinfra runs list fit --stack dev --json
     """
-    with command(json, debug) as view:
-        from mlinfra.workflow.runs_access import opened_stage
-        from mlinfra.workflow.runs_look import all_runs
+    from mlinfra.workflow.runs_access import opened_stage
+    from mlinfra.workflow.runs_look import all_runs
 
-        with opened_stage(request_for(view, stack, rehearse, target)) as stage:
-            view.runs([found for _, found in all_runs(stage, job)])
+    with opened_stage(call.request()) as stage:
+        call.view.runs([found for _, found in all_runs(stage, job)])
 
 
 @app.command()
+@on_stack
 def show(
+    call: Call,
     run: RunArgument,
-    stack: StackOption,
-    rehearse: RehearseOption = False,
-    target: TargetOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Show all that is known of a run, its pods too: where they run, or why they do not.
 
     Examples: mlinfra runs show fit --stack dev; mlinfra runs show fit-3f9a51c07e --stack dev
     """
-    with command(json, debug) as view:
-        from mlinfra.workflow.runs import seen
-        from mlinfra.workflow.runs_access import opened_stage
-        from mlinfra.workflow.runs_look import find
+    from mlinfra.workflow.runs import seen
+    from mlinfra.workflow.runs_access import opened_stage
+    from mlinfra.workflow.runs_look import find
 
-        with opened_stage(request_for(view, stack, rehearse, target)) as stage:
-            view.run(seen(stage, *find(stage, run)), whole=True)
+    with opened_stage(call.request()) as stage:
+        call.view.run(seen(stage, *find(stage, run)), whole=True)
 
 
 @app.command()
+@on_stack
 def follow(
+    call: Call,
     run: RunArgument,
-    stack: StackOption,
     tail: TailOption = 0,
-    rehearse: RehearseOption = False,
-    target: TargetOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Follow a run's state and log until it has ended; of one that has ended show the log. Exit code 1 if it failed.
 
     Example: mlinfra runs follow fit --stack dev --tail 20
     """
-    with command(json, debug) as view:
-        from mlinfra.workflow.runs_access import opened_stage
-        from mlinfra.workflow.runs_look import find
+    from mlinfra.workflow.runs_access import opened_stage
+    from mlinfra.workflow.runs_look import find
 
-        with opened_stage(request_for(view, stack, rehearse, target)) as stage:
-            _follow(view, stage, *find(stage, run), tail)
+    with opened_stage(call.request()) as stage:
+        _follow(call.view, stage, *find(stage, run), tail)
 
 
 @app.command()
+@on_stack
 def cancel(
+    call: Call,
     run: RunArgument,
-    stack: StackOption,
     yes: YesOption = False,
-    rehearse: RehearseOption = False,
-    target: TargetOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Stop a run. Its pods get the time that the job gives them to end; the run is kept, one in a queue is not.
 
     Example: mlinfra runs cancel fit --stack dev
     """
-    with command(json, debug) as view:
-        from mlinfra.workflow.runs import cancel as work
-        from mlinfra.workflow.runs_access import opened_stage
-        from mlinfra.workflow.runs_look import find
+    from mlinfra.workflow.runs import cancel as work
+    from mlinfra.workflow.runs_access import opened_stage
+    from mlinfra.workflow.runs_look import find
 
-        need_yes(yes, json, "runs cancel", stack, "runs list")
-        request = request_for(view, stack, rehearse, target)
-        with opened_stage(request) as stage:
-            job, found = find(stage, run)
-            if not found.phase.ended and not yes and not view.confirm(f"Stop {found.name}, which is {found.phase}?"):
-                view.message("Nothing was cancelled.", cancelled=False)
-                raise typer.Exit(1)
-            kept = work(stage, job, found)
-            text = f"{found.name} is being stopped." if kept else f"{found.name} was taken out of its queue."
-            view.message(text, cancelled=True, run=found.name, kept=kept)
+    call.need_yes(yes, "runs cancel", "runs list")
+    request = call.request()
+    with opened_stage(request) as stage:
+        job, found = find(stage, run)
+        if not found.phase.ended and not yes and not call.view.confirm(f"Stop {found.name}, which is {found.phase}?"):
+            call.view.message("Nothing was cancelled.", cancelled=False)
+            raise typer.Exit(1)
+        kept = work(stage, job, found)
+        text = f"{found.name} is being stopped." if kept else f"{found.name} was taken out of its queue."
+        call.view.message(text, cancelled=True, run=found.name, kept=kept)
 
 
 @app.command()
+@on_stack
 def delete(
+    call: Call,
     run: RunArgument,
-    stack: StackOption,
     yes: YesOption = False,
-    rehearse: RehearseOption = False,
-    target: TargetOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Take a run away, with its pods, logs and config. What it wrote to buckets stays.
 
     Example: mlinfra runs delete fit-3f9a51c07e --stack dev --yes
     """
-    with command(json, debug) as view:
-        from mlinfra.workflow.runs import delete as work
-        from mlinfra.workflow.runs_access import opened_stage
-        from mlinfra.workflow.runs_look import find
+    from mlinfra.workflow.runs import delete as work
+    from mlinfra.workflow.runs_access import opened_stage
+    from mlinfra.workflow.runs_look import find
 
-        need_yes(yes, json, "runs delete", stack, "runs list")
-        with opened_stage(request_for(view, stack, rehearse, target)) as stage:
-            job, found = find(stage, run)
-            stopped = "" if found.phase.ended else ", and is stopped by it"
-            question = f"Delete {found.name} with its log? It is {found.phase}{stopped}."
-            if not yes and not view.confirm(question):
-                view.message("Nothing was deleted.", deleted=False)
-                raise typer.Exit(1)
-            work(stage, job, found)
-            view.message(f"{found.name} is deleted.", deleted=True, run=found.name)
+    call.need_yes(yes, "runs delete", "runs list")
+    with opened_stage(call.request()) as stage:
+        job, found = find(stage, run)
+        stopped = "" if found.phase.ended else ", and is stopped by it"
+        question = f"Delete {found.name} with its log? It is {found.phase}{stopped}."
+        if not yes and not call.view.confirm(question):
+            call.view.message("Nothing was deleted.", deleted=False)
+            raise typer.Exit(1)
+        work(stage, job, found)
+        call.view.message(f"{found.name} is deleted.", deleted=True, run=found.name)
 
 
 def _follow(view: View, stage: Stage, job: Job, run: JobRun, tail: int) -> None:

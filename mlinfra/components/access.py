@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -17,10 +17,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from mlinfra.authoring import Component
 from mlinfra.components.network_policies import HTTPS, aws, let_out
 from mlinfra.expansion import DOMAIN, Scope
-from mlinfra.graph import Document, Ref, Value
+from mlinfra.graph import Document, Ref, Value, join
 
 POLICY_VERSION: Final = "2012-10-17"
-LOCAL_CLUSTER: Final = "local"
 _ACCOUNT = re.compile(r"\d{12}")
 _CALLER = "aws:index/getCallerIdentity:getCallerIdentity"
 
@@ -93,6 +92,20 @@ class DataStore(Component):
         return getattr(self, "classification", None) == "pii"
 
 
+class Workload(Component):
+    """Something whose pods read and write data: they have a service account of their own and, on AWS, a role."""
+
+    @property
+    def service_account(self) -> Ref:
+        """The name of the service account that its pods use."""
+        return self.output("service-account", "metadata", "name")
+
+    @property
+    def role_arn(self) -> Ref:
+        """The ARN of the role of its pods; on AWS, where it reads or writes something."""
+        return self.output("role", "arn")
+
+
 def _is_store(value: object) -> object:
     if isinstance(value, Component) and not isinstance(value, DataStore):
         raise ValueError(f"{value!r} holds no data that can be read and written; a Bucket does")
@@ -136,6 +149,11 @@ def partition(scope: Scope) -> str:
     return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
+def arn_here(scope: Scope, service: str, what: str) -> Value:
+    """The ARN of something of a service in the account and the region that the stack is in."""
+    return join(f"arn:{partition(scope)}:{service}:{scope.environment.region}:", account_id(scope), f":{what}")
+
+
 def allow(scope: Scope, node: str, statement: Mapping[str, Value]) -> None:
     """Add a statement to the policy of a node of another component, one that this component refers to.
 
@@ -169,6 +187,42 @@ def admit(scope: Scope, grants: Iterable[Grant], role: Ref) -> None:
             condition = {**grant.condition, "ArnEquals": {"aws:PrincipalArn": Ref(role.node, ("arn",))}}
             admitted = Grant(grant.actions, ("*",), condition).statement()
             allow(scope, key.name, {**admitted, "Principal": statements[0]["Principal"]})
+
+
+def trusted(service: str, condition: Mapping[str, Value] | None = None) -> dict[str, Value]:
+    """The statement that lets a service of AWS assume a role."""
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def add_role(scope: Scope, local: str, description: str, trust: Mapping[str, Value], *part: str) -> Ref:
+    """Add a role, named after the component and `part`, that whoever `trust` says may assume; a reference to its name.
+
+    A role's name has at most 64 characters (IAM user guide, "IAM and AWS STS quotas").
+    """
+    return scope.aws(
+        local,
+        "aws:iam/role:Role",
+        {
+            "name": scope.label_name(*part, limit=64),
+            "description": description,
+            "assumeRolePolicy": policy([trust]),
+            "tags": scope.tags,
+        },
+    )
+
+
+def permit(scope: Scope, local: str, role: Ref, grants: Iterable[Grant], name: str = "access") -> Ref:
+    """Let a role do what the grants say, by an inline policy."""
+    statements = [grant.statement() for grant in grants]
+    inputs = {"role": role, "name": name, "policy": policy(statements)}
+    return scope.aws(local, "aws:iam/rolePolicy:RolePolicy", inputs)
+
+
+def attach(scope: Scope, local: str, role: Ref, managed: str) -> Ref:
+    """Let a role do what a policy of AWS's own says, given by its name."""
+    arn = f"arn:{partition(scope)}:iam::aws:policy/{managed}"
+    return scope.aws(local, "aws:iam/rolePolicyAttachment:RolePolicyAttachment", {"role": role, "policyArn": arn})
 
 
 def data_grants(
@@ -215,12 +269,31 @@ def data_variables(
     return {key: value for variables in found for key, value in variables.items()}
 
 
-def open_ways(
+def connect(
+    scope: Scope,
+    namespace: Value,
+    reads: Sequence[DataStore],
+    writes: Sequence[DataStore],
+    erases: Sequence[DataStore] = (),
+    *,
+    anonymizes: str | None,
+) -> Ref:
+    """Give a workload in a namespace what its data takes: its service account, its role and the ways to the stores.
+
+    Returns a reference to the account's name. Notes as errors what must not be.
+    """
+    check_flow(scope, reads, writes, anonymizes)
+    account = service_account(scope, namespace, data_grants(reads, writes, erases), anonymizes=anonymizes)
+    _open_ways(scope, namespace, reads, writes, erases)
+    return account
+
+
+def _open_ways(
     scope: Scope,
     namespace: Value,
     reads: Iterable[DataStore],
     writes: Iterable[DataStore],
-    erases: Iterable[DataStore] = (),
+    erases: Iterable[DataStore],
 ) -> None:
     """Let a workload in a namespace reach what it reads, writes and erases, and use what IAM policies do not cover."""
     uses = list(_uses(reads, writes, erases))
@@ -265,26 +338,18 @@ def service_account(
 
 
 def _role(scope: Scope, namespace: Value, account_name: str, grants: list[Grant]) -> None:
-    role = scope.aws(
-        "role",
-        "aws:iam/role:Role",
-        {
-            "name": scope.label_name(limit=64),  # IAM, "IAM and AWS STS quotas": role names have at most 64 characters
-            "description": f"Pods of service account {account_name}, stack {scope.environment.name}",
-            "assumeRolePolicy": policy([pod_trust(scope, namespace, account_name)]),
-            "tags": scope.tags,
-        },
-    )
+    description = f"Pods of service account {account_name}, stack {scope.environment.name}"
+    role = add_role(scope, "role", description, pod_trust(scope, namespace, account_name))
     admit(scope, grants, role)
-    statements = [grant.statement() for grant in grants]
-    scope.aws("policy", "aws:iam/rolePolicy:RolePolicy", {"role": role, "name": "access", "policy": policy(statements)})
-    if (cluster := _cluster_name(scope, namespace)) is not None:
-        associate(scope, "identity", cluster, namespace, account_name, role)
+    permit(scope, "policy", role, grants)
+    cluster = scope.cluster_of(namespace)
+    if known_as := cluster.known_as if cluster else scope.environment.eks_cluster:
+        associate(scope, "identity", known_as, namespace, account_name, role)
 
 
-def associate(scope: Scope, local: str, cluster: Value, namespace: Value, account_name: str, role: Ref) -> Ref:
+def associate(scope: Scope, local: str, cluster: Value, namespace: Value, account_name: str, role: Ref) -> None:
     """Give the pods of a service account in a cluster a role (EKS Pod Identity)."""
-    return scope.aws(
+    scope.aws(
         local,
         "aws:eks/podIdentityAssociation:PodIdentityAssociation",
         {
@@ -295,13 +360,6 @@ def associate(scope: Scope, local: str, cluster: Value, namespace: Value, accoun
             "tags": scope.tags,
         },
     )
-
-
-def _cluster_name(scope: Scope, namespace: Value) -> Value:
-    """The EKS cluster that a namespace is in; None where it is in none that AWS knows."""
-    if cluster := scope.cluster_of(namespace):
-        return cluster.known_as
-    return scope.environment.cluster if scope.environment.cluster not in ("", LOCAL_CLUSTER) else None
 
 
 def pod_trust(scope: Scope, namespace: Value, account_name: str) -> dict[str, Value]:
@@ -317,7 +375,7 @@ def pod_trust(scope: Scope, namespace: Value, account_name: str) -> dict[str, Va
         "aws:RequestTag/kubernetes-service-account": account_name,
     }
     cluster = scope.cluster_of(namespace)
-    if name := cluster.name if cluster else _cluster_name(scope, namespace):
+    if name := cluster.name if cluster else scope.environment.eks_cluster:
         conditions["aws:RequestTag/eks-cluster-name"] = name
     return {
         "Effect": "Allow",

@@ -28,7 +28,7 @@ from mlinfra.components.key import Key, decrypting, encrypting
 from mlinfra.components.place import Place
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws, needs_kubernetes
-from mlinfra.components.values import Image
+from mlinfra.components.values import Image, StorageClassName
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
 
@@ -79,7 +79,7 @@ class Bucket(DataStore):
     """GiB of its volume, where it is in the cluster. It can be made more where the storage class allows that, never
     less."""
 
-    storage_class: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")] | None = None
+    storage_class: StorageClassName | None = None
     """The StorageClass of its volume, where it is in the cluster; by default the cluster's own. The file system has to
     be POSIX's."""
 

@@ -69,11 +69,9 @@ def _check(bucket: Bucket, scope: Scope) -> None:
             code="bucket-old-versions",
         )
     for words in lifecycle.charged_in_vain():
-        scope.problems.warning(
+        scope.warning(
             f"bucket {bucket.name!r}: {words}",
             detail="That may be more than it costs to leave them where they are.",
-            location=bucket.source,
-            component=bucket.name,
             code="bucket-early-deletion",
         )
     for item in bucket.notifications:

@@ -50,9 +50,9 @@ def expand(bucket: Bucket, scope: Scope) -> None:
     """The volume's claim, and its place in the store of the cluster."""
     if not _possible(bucket, scope):
         return
-    assert bucket.cluster is not None
     assert bucket.image is not None
-    tier, name, namespace = scope.environment.tier, scope.label_name(), bucket.cluster.namespace
+    cluster, tier, name = _cluster(bucket), scope.environment.tier, scope.label_name()
+    namespace = cluster.namespace
     spec = cluster_store.claim(scope, name, namespace, bucket.storage_gib, bucket.storage_class, name)
     claim = scope.kubernetes(
         "claim",
@@ -67,7 +67,7 @@ def expand(bucket: Bucket, scope: Scope) -> None:
         protect=scope.protected or tier.protected,
     )
     member = Member(name, claim.node, bucket.image, bucket.cpu, bucket.memory)
-    object_store.add_bucket(scope, bucket.cluster, member)
+    object_store.add_bucket(scope, cluster, member)
 
 
 def _possible(bucket: Bucket, scope: Scope) -> bool:

@@ -1,13 +1,13 @@
-"""What stores in the cluster have in common: a claim of a volume, and who is let in."""
+"""What pods with a volume in the cluster have in common: the claim of the volume, and who is let in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from mlinfra.components import network_policies
-from mlinfra.components.access import LOCAL_CLUSTER
 from mlinfra.components.network_policies import NETWORKING
 from mlinfra.components.workload import selector
+from mlinfra.environment import LOCAL
 from mlinfra.expansion import Scope
 from mlinfra.graph import Value
 
@@ -51,7 +51,7 @@ def claim(
 
     The local cluster has nothing that makes volumes, so there the one that is claimed is made beforehand: `volume`.
     """
-    local = scope.environment.cluster == LOCAL_CLUSTER
+    local = scope.environment.cluster == LOCAL
     size = {"storage": f"{gibibytes}Gi"}
     if local:
         spec = {

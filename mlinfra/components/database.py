@@ -15,7 +15,6 @@ from mlinfra.components.database_sql import setup_sql
 from mlinfra.components.database_values import (
     BackupWindow,
     InstanceClass,
-    LogDays,
     MaintenanceWindow,
     Parameter,
     SqlName,
@@ -28,7 +27,7 @@ from mlinfra.components.network import Network, default_network
 from mlinfra.components.place import Place
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws, needs_kubernetes
-from mlinfra.components.values import Image
+from mlinfra.components.values import Image, LogDays, StorageClassName
 from mlinfra.expansion import Scope
 from mlinfra.graph import Call, Ref, Value, join
 
@@ -151,7 +150,7 @@ class Database(DataStore):
     memory: float = Field(default=1.0, ge=0.25, le=2048)
     """GiB of memory, where it runs in the cluster."""
 
-    storage_class: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")] | None = None
+    storage_class: StorageClassName | None = None
     """The StorageClass of its volume, where it runs in the cluster; by default the cluster's own."""
 
     run_as_user: int = Field(default=999, ge=1, le=65535)

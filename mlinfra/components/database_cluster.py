@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from mlinfra.components import cluster_store
 from mlinfra.components.secret_sources import Generated, add_value
 from mlinfra.components.workload import (
+    COMPONENT_LABEL,
     Request,
     container_security,
     pod_labels,
@@ -18,6 +19,7 @@ from mlinfra.graph import Ref, Value
 
 if TYPE_CHECKING:
     from mlinfra.components.database import Database
+    from mlinfra.components.place import Place
 
 PASSWORD: Final = "password"  # noqa: S105 — the key in the Secret
 _DATA: Final = "/var/lib/postgresql/data"
@@ -42,7 +44,12 @@ def expand(database: Database, scope: Scope) -> None:
     )
     cluster_store.close(scope, "closed", name, selector(scope), namespace)
     pod = scope.kubernetes(
-        "instance", "apps/v1", "StatefulSet", name, {"spec": _spec(database, scope, secret)}, namespace=namespace
+        "instance",
+        "apps/v1",
+        "StatefulSet",
+        name,
+        {"spec": _spec(database, database.cluster, scope, secret)},
+        namespace=namespace,
     )
     ports = [{"name": "postgres", "port": database.port, "targetPort": "postgres", "protocol": "TCP"}]
     scope.kubernetes(
@@ -68,20 +75,19 @@ def open_to(database: Database, scope: Scope, namespace: Value) -> None:
             code="database-other-cluster",
         )
         return
-    pods = {next(iter(selector(scope))): database.identity}
+    pods = {COMPONENT_LABEL: database.identity}
     cluster_store.let_in(scope, database.identity, pods, database.port, namespace)
 
 
-def _spec(database: Database, scope: Scope, secret: Ref) -> dict[str, Value]:
+def _spec(database: Database, cluster: Place, scope: Scope, secret: Ref) -> dict[str, Value]:
     """Of one replica: PostgreSQL has one that writes, and a second would be another database."""
     kept = "Delete" if scope.environment.tier.defaults.empty_on_delete else "Retain"
-    assert database.cluster is not None
     claim = {
         "metadata": {"name": "data", "labels": pod_labels(scope)},
         "spec": cluster_store.claim(
             scope,
             f"data-{database.identity}-0",
-            database.cluster.namespace,
+            cluster.namespace,
             database.storage_gib,
             database.storage_class,
             scope.label_name(),
@@ -93,16 +99,15 @@ def _spec(database: Database, scope: Scope, secret: Ref) -> dict[str, Value]:
         "selector": {"matchLabels": selector(scope)},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": kept, "whenScaled": "Retain"},
         "volumeClaimTemplates": [claim],
-        "template": {"metadata": {"labels": pod_labels(scope)}, "spec": _pod(database, secret)},
+        "template": {"metadata": {"labels": pod_labels(scope)}, "spec": _pod(database, cluster, secret)},
     }
 
 
-def _pod(database: Database, secret: Ref) -> dict[str, Value]:
-    assert database.cluster is not None
+def _pod(database: Database, cluster: Place, secret: Ref) -> dict[str, Value]:
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "priorityClassName": database.cluster.priority_class("serving"),
+        "priorityClassName": cluster.priority_class("serving"),
         "terminationGracePeriodSeconds": 120,  # PostgreSQL writes what it has in memory before it goes
         "securityContext": pod_security(database.run_as_user),
         "containers": [_container(database)],

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from mlinfra import naming
-from mlinfra.components.access import account_id, partition, policy
+from mlinfra.components.access import Grant, account_id, add_role, arn_here, permit, trusted
 from mlinfra.components.key_use import check_key
 from mlinfra.components.network_rules import callers_group, closed_group, open_port
 from mlinfra.expansion import Scope
@@ -33,13 +33,14 @@ _TWO_ZONES: Final = 2
 def expand(database: Database, scope: Scope) -> None:
     """Everything that the instance needs, and the instance."""
     network = database.network
-    if network is None or not _has_zones(scope, network):
-        if network is None:
-            scope.problem(
-                f"database {database.name!r} is on AWS and in no network",
-                remedy='Name one: `network=Network("network")`, or let it run in the cluster: `place="cluster"`.',
-                code="database-without-network",
-            )
+    if network is None:
+        scope.problem(
+            f"database {database.name!r} is on AWS and in no network",
+            remedy='Name one: `network=Network("network")`, or let it run in the cluster: `place="cluster"`.',
+            code="database-without-network",
+        )
+        return
+    if not _has_zones(scope, network):
         return
     check_key(scope, database.key, "rds")
     check_key(scope, database.key, "secretsmanager")
@@ -195,38 +196,16 @@ def _log_group(database: Database, scope: Scope, name: str, log: str) -> Ref:
 
 def _monitoring_role(scope: Scope) -> Ref:
     """RDS user guide, "Setting up and enabling Enhanced Monitoring": who assumes the role, and what it may do."""
-    role = scope.aws(
-        "monitoring-role",
-        "aws:iam/role:Role",
-        {
-            "name": scope.label_name("monitoring", limit=64),
-            "description": f"RDS reports what the machine of database {scope.component.name} is at",
-            "assumeRolePolicy": policy(
-                [
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": "monitoring.rds.amazonaws.com"},
-                        "Action": "sts:AssumeRole",
-                        "Condition": {"StringEquals": {"aws:SourceAccount": account_id(scope)}},
-                    }
-                ]
-            ),
-            "tags": scope.tags,
-        },
+    description = f"RDS reports what the machine of database {scope.component.name} is at"
+    trust = trusted("monitoring.rds.amazonaws.com", {"StringEquals": {"aws:SourceAccount": account_id(scope)}})
+    role = add_role(scope, "monitoring-role", description, trust, "monitoring")
+    groups = arn_here(scope, "logs", "log-group:RDSOSMetrics")
+    of_stream = ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:PutLogEvents")
+    grants = (
+        Grant(("logs:CreateLogGroup", "logs:PutRetentionPolicy"), (groups,)),
+        Grant(of_stream, (join(groups, ":log-stream:*"),)),
     )
-    region = scope.environment.region
-    groups = join(f"arn:{partition(scope)}:logs:{region}:", account_id(scope), ":log-group:RDSOSMetrics")
-    of_group = ["logs:CreateLogGroup", "logs:PutRetentionPolicy"]
-    of_stream = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:PutLogEvents"]
-    statements: list[dict[str, Value]] = [
-        {"Effect": "Allow", "Action": of_group, "Resource": [groups]},
-        {"Effect": "Allow", "Action": of_stream, "Resource": [join(groups, ":log-stream:*")]},
-    ]
-    scope.aws(
-        "monitoring-policy",
-        "aws:iam/rolePolicy:RolePolicy",
-        {"role": role, "name": "report", "policy": policy(statements)},
-    )
+    permit(scope, "monitoring-policy", role, grants, "report")
     return Ref(role.node, ("arn",))
 
 

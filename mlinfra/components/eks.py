@@ -10,18 +10,20 @@ from collections.abc import Sequence
 from typing import Final
 
 from mlinfra import naming
-from mlinfra.components.access import account_id, partition, policy
+from mlinfra.components.access import add_role, arn_here, attach, partition, trusted
 from mlinfra.components.eks_addons import add_addons, add_autoscaler_role, add_first_addons
 from mlinfra.components.eks_checks import check_eks
 from mlinfra.components.eks_objects import add_autoscaler, add_device_plugin, add_storage_class
 from mlinfra.components.eks_values import Eks, ExistingEks
 from mlinfra.components.key import add_key
 from mlinfra.components.network import Network
+from mlinfra.components.network_policies import HTTPS
+from mlinfra.components.network_rules import add_rule
 from mlinfra.components.node_group import add_node_group
 from mlinfra.components.node_pool import NodePool
 from mlinfra.environment import LOCAL
 from mlinfra.expansion import IN_CLUSTER, KUBERNETES, PROVIDERS, ClusterAccess, Scope
-from mlinfra.graph import Call, Kind, Options, Ref, Value, join
+from mlinfra.graph import Call, Kind, Options, Ref, Value
 
 CLUSTER: Final = "eks"
 """The node of the cluster."""
@@ -30,7 +32,6 @@ OIDC: Final = "oidc"
 
 _TOKEN: Final = "aws:eks/cluster:Cluster"  # noqa: S105 — a type token
 _LOOKUP: Final = "aws:eks/getCluster:getCluster"
-_HTTPS: Final = 443
 
 LOG_TYPES: Final = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 """All of the control plane's logs (EKS user guide, "Send control plane logs to CloudWatch Logs")."""
@@ -72,7 +73,8 @@ def _make(scope: Scope, eks: Eks, network: Network, pools: Sequence[NodePool]) -
     _let_in(scope, eks, known_as)
     group = Ref(cluster, ("vpcConfig", "clusterSecurityGroupId"))
     for number, cidr in enumerate(eks.private_cidrs, start=1):
-        _open_api(scope, f"api-from-{number}", group, cidr)
+        why = "The Kubernetes API from within the network"
+        add_rule(scope, f"api-from-{number}", to=group, port=HTTPS, peer={"cidrIpv4": cidr}, why=why)
     issuer = Ref(cluster, ("identities", 0, "oidcs", 0, "issuer"))
     scope.aws(
         OIDC,
@@ -82,25 +84,13 @@ def _make(scope: Scope, eks: Eks, network: Network, pools: Sequence[NodePool]) -
     provider = scope.component.node(IN_CLUSTER)
     # From here on what is made in the cluster, and the roles of its pods, know which cluster it is.
     scope.enter_cluster(ClusterAccess(provider, name, known_as, group, insights=eks.container_insights))
-    before = add_first_addons(scope, eks, known_as)
     role, permitted = _machines_role(scope)
+    before = (*add_first_addons(scope, eks, known_as), *permitted)
     nodes = tuple(
-        add_node_group(
-            scope,
-            pool,
-            cluster=known_as,
-            cluster_name=name,
-            version=eks.version,
-            role=role,
-            network=network,
-            tags=eks.tags,
-            after=(*before, *permitted),
-        )
+        add_node_group(scope, pool, eks, network, cluster=known_as, cluster_name=name, role=role, after=before)
         for pool in pools
     )
     addons = add_addons(scope, eks, known_as, after=nodes)
-    if eks.autoscaler:
-        add_autoscaler_role(scope, known_as, name)
     authority = Ref(cluster, ("certificateAuthority", "data"))
     # The cluster can be used once it has machines and add-ons; and these stay until all that is in it is gone, since a
     # volume or a load balancer goes only where its controller runs.
@@ -109,6 +99,7 @@ def _make(scope: Scope, eks: Eks, network: Network, pools: Sequence[NodePool]) -
     if any(pool.machine.gpus for pool in pools):
         add_device_plugin(scope, eks)
     if eks.autoscaler:
+        add_autoscaler_role(scope, known_as, name)
         add_autoscaler(scope, eks, name)
 
 
@@ -204,17 +195,6 @@ def _principal(arn: str) -> str:
     return f"{naming.dns_label(arn.rpartition('/')[2], limit=40)}-{naming.short_hash(arn, length=6)}"
 
 
-def _open_api(scope: Scope, local: str, group: Value, cidr: str) -> None:
-    """Let a range of addresses within the network reach the API; the group is the cluster's own."""
-    port = {"ipProtocol": "tcp", "fromPort": _HTTPS, "toPort": _HTTPS}
-    why = "The Kubernetes API from within the network"
-    scope.aws(
-        local,
-        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
-        {"securityGroupId": group, **port, "cidrIpv4": cidr, "description": why, "tags": scope.tags},
-    )
-
-
 # ------------------------------------------------------------------------------------------------ roles
 
 
@@ -223,13 +203,7 @@ def _control_plane_role(scope: Scope, name: str) -> tuple[Value, tuple[str, ...]
 
     Sources: EKS user guide, "Amazon EKS cluster IAM role" and "Cross-service confused deputy prevention in Amazon EKS".
     """
-    here = join(f"arn:{partition(scope)}:eks:{scope.environment.region}:", account_id(scope), f":cluster/{name}")
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"Service": "eks.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-        "Condition": {"ArnLike": {"aws:SourceArn": here}},
-    }
+    trust = trusted("eks.amazonaws.com", {"ArnLike": {"aws:SourceArn": arn_here(scope, "eks", f"cluster/{name}")}})
     return _role(scope, "eks-role", "control-plane", trust, f"Control plane of {name}", ("AmazonEKSClusterPolicy",))
 
 
@@ -239,11 +213,7 @@ def _machines_role(scope: Scope) -> tuple[Value, tuple[str, ...]]:
     Source: EKS user guide, "Amazon EKS node IAM role".
     """
     china = ".cn" if scope.environment.region.startswith("cn-") else ""
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"Service": f"ec2.amazonaws.com{china}"},
-        "Action": "sts:AssumeRole",
-    }
+    trust = trusted(f"ec2.amazonaws.com{china}")
     policies = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
     return _role(scope, "machines-role", "machines", trust, f"Machines of {scope.label_name()}", policies)
 
@@ -252,22 +222,6 @@ def _role(
     scope: Scope, local: str, part: str, trust: dict[str, Value], description: str, policies: Sequence[str]
 ) -> tuple[Value, tuple[str, ...]]:
     """A role with policies of AWS's; returns its ARN, and the nodes by which it may do what they say."""
-    role = scope.aws(
-        local,
-        "aws:iam/role:Role",
-        {
-            "name": scope.label_name(part, limit=64),
-            "description": description,
-            "assumeRolePolicy": policy([trust]),
-            "tags": scope.tags,
-        },
-    )
-    attached = [
-        scope.aws(
-            f"{local}-{number}",
-            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-            {"role": role, "policyArn": f"arn:{partition(scope)}:iam::aws:policy/{name}"},
-        )
-        for number, name in enumerate(policies, start=1)
-    ]
+    role = add_role(scope, local, description, trust, part)
+    attached = [attach(scope, f"{local}-{number}", role, name) for number, name in enumerate(policies, start=1)]
     return Ref(role.node, ("arn",)), tuple(item.node for item in attached)

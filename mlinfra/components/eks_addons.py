@@ -6,14 +6,14 @@ are not `ACTIVE` before (EKS user guide, "Amazon EKS add-ons").
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
-from mlinfra.components.access import Grant, account_id, associate, partition, pod_trust, policy
+from mlinfra.components.access import Grant, add_role, arn_here, associate, attach, permit, pod_trust
 from mlinfra.components.eks_values import AddonName, Eks
 from mlinfra.components.node_group import AUTOSCALER
 from mlinfra.expansion import Scope
-from mlinfra.graph import Document, Ref, Value, join
+from mlinfra.graph import Document, Ref, Value
 
 SYSTEM: Final = "kube-system"
 """The namespace of what runs for the cluster itself."""
@@ -28,29 +28,25 @@ def add_first_addons(scope: Scope, eks: Eks, cluster: Value) -> tuple[str, ...]:
     The network plugin enforces network policies (EKS user guide, "Limit Pod traffic with Kubernetes network policies").
     """
     agent = _addon(scope, eks, cluster, "eks-pod-identity-agent")
-    network = _role(scope, "network", SYSTEM, "aws-node", "AmazonEKS_CNI_Policy")
+    network = _identity(scope, "network", SYSTEM, "aws-node", "AmazonEKS_CNI_Policy")
     policies = {"enableNetworkPolicy": "true"}
     return (
         agent,
         _addon(scope, eks, cluster, "kube-proxy"),
-        _addon(scope, eks, cluster, "vpc-cni", settings=policies, roles={"aws-node": network}, after=(agent,)),
+        _addon(scope, eks, cluster, "vpc-cni", settings=policies, identity=network, after=(agent,)),
     )
 
 
 def add_addons(scope: Scope, eks: Eks, cluster: Value, *, after: tuple[str, ...]) -> tuple[str, ...]:
     """Add what runs on machines: names of hosts, volumes, and where it is wanted what reports to CloudWatch."""
-    account = "ebs-csi-controller-sa"
-    volumes = _role(scope, "volumes", SYSTEM, account, "service-role/AmazonEBSCSIDriverPolicy")
+    volumes = _identity(scope, "volumes", SYSTEM, "ebs-csi-controller-sa", "service-role/AmazonEBSCSIDriverPolicy")
     found = [
         _addon(scope, eks, cluster, "coredns", after=after),
-        _addon(scope, eks, cluster, "aws-ebs-csi-driver", roles={account: volumes}, after=after),
+        _addon(scope, eks, cluster, "aws-ebs-csi-driver", identity=volumes, after=after),
     ]
     if eks.container_insights:
-        account = "cloudwatch-agent"
-        agent = _role(scope, "insights", INSIGHTS, account, "CloudWatchAgentServerPolicy")
-        found.append(
-            _addon(scope, eks, cluster, "amazon-cloudwatch-observability", roles={account: agent}, after=after)
-        )
+        agent = _identity(scope, "insights", INSIGHTS, "cloudwatch-agent", "CloudWatchAgentServerPolicy")
+        found.append(_addon(scope, eks, cluster, "amazon-cloudwatch-observability", identity=agent, after=after))
     return tuple(found)
 
 
@@ -59,22 +55,14 @@ def add_autoscaler_role(scope: Scope, cluster: Value, name: str) -> None:
 
     Source: Cluster Autoscaler, "Cluster Autoscaler on AWS", "IAM Policy" with tag-based conditions.
     """
-    groups = join(
-        f"arn:{partition(scope)}:eks:{scope.environment.region}:", account_id(scope), f":nodegroup/{name}/*/*"
-    )
     owned = {"StringEquals": {f"aws:ResourceTag/{AUTOSCALER}/{name}": "owned"}}
     grants = (
         Grant(_LOOKS, ("*",)),
-        Grant(("eks:DescribeNodegroup",), (groups,)),
+        Grant(("eks:DescribeNodegroup",), (arn_here(scope, "eks", f"nodegroup/{name}/*/*"),)),
         Grant(("autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"), ("*",), owned),
     )
     role = _pods_role(scope, "autoscaler", SYSTEM, AUTOSCALER_ACCOUNT)
-    statements = [grant.statement() for grant in grants]
-    scope.aws(
-        "autoscaler-policy",
-        "aws:iam/rolePolicy:RolePolicy",
-        {"role": role, "name": "access", "policy": policy(statements)},
-    )
+    permit(scope, "autoscaler-policy", role, grants)
     associate(scope, "autoscaler-identity", cluster, SYSTEM, AUTOSCALER_ACCOUNT, role)
 
 
@@ -99,10 +87,10 @@ def _addon(
     name: AddonName,
     *,
     settings: Mapping[str, Value] | None = None,
-    roles: Mapping[str, Ref] | None = None,
-    after: Sequence[str] = (),
+    identity: Mapping[str, Value] | None = None,
+    after: tuple[str, ...] = (),
 ) -> str:
-    """Add an add-on; `roles` are those of its service accounts, by EKS Pod Identity. Returns the node's name."""
+    """Add an add-on; `identity` is the role of its service account, by EKS Pod Identity. Returns the node's name."""
     inputs: dict[str, Value] = {
         "clusterName": cluster,
         "addonName": name,
@@ -115,32 +103,18 @@ def _addon(
         inputs["addonVersion"] = eks.addon_versions[name]
     if settings:
         inputs["configurationValues"] = Document(dict(settings))
-    if roles:
-        inputs["podIdentityAssociations"] = [
-            {"serviceAccount": account, "roleArn": Ref(role.node, ("arn",))} for account, role in roles.items()
-        ]
-    return scope.aws(f"addon-{name}", "aws:eks/addon:Addon", inputs, depends_on=tuple(after)).node
+    if identity:
+        inputs["podIdentityAssociations"] = [identity]
+    return scope.aws(f"addon-{name}", "aws:eks/addon:Addon", inputs, depends_on=after).node
 
 
-def _role(scope: Scope, part: str, namespace: str, account: str, managed: str) -> Ref:
-    """A role of the pods of a service account, with a policy of AWS's."""
+def _identity(scope: Scope, part: str, namespace: str, account: str, managed: str) -> dict[str, Value]:
+    """A service account with a role for its pods, which has a policy of AWS's."""
     role = _pods_role(scope, part, namespace, account)
-    scope.aws(
-        f"{part}-policy",
-        "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-        {"role": role, "policyArn": f"arn:{partition(scope)}:iam::aws:policy/{managed}"},
-    )
-    return role
+    attach(scope, f"{part}-policy", role, managed)
+    return {"serviceAccount": account, "roleArn": Ref(role.node, ("arn",))}
 
 
 def _pods_role(scope: Scope, part: str, namespace: str, account: str) -> Ref:
-    return scope.aws(
-        f"{part}-role",
-        "aws:iam/role:Role",
-        {
-            "name": scope.label_name(part, limit=64),
-            "description": f"Pods of service account {account} in {namespace}",
-            "assumeRolePolicy": policy([pod_trust(scope, namespace, account)]),
-            "tags": scope.tags,
-        },
-    )
+    description = f"Pods of service account {account} in {namespace}"
+    return add_role(scope, f"{part}-role", description, pod_trust(scope, namespace, account), part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from mlinfra.components.eks_values import Eks
@@ -45,18 +45,15 @@ def check_eks(scope: Scope, eks: Eks, pools: Sequence[NodePool]) -> bool:
 
 def _check_network(scope: Scope, network: Network) -> None:
     name, tier = scope.component.name, scope.environment.tier
-    known = {*(network.existing.zones if network.existing else ())}
-    zones = network.zone_count(tier)
-    if zones < _TWO_ZONES or len(known) == 1:
+    if network.zone_count(tier) < _TWO_ZONES or len(set(zone_names(network))) == 1:
         scope.problem(
             f"cluster {name!r} needs subnets in two availability zones, and network {network.name!r} is in one",
             detail='EKS takes no fewer (EKS user guide, "Amazon EKS networking requirements for VPC and subnets").',
             remedy="Give the network two zones or more: `zones=2`.",
             code="eks-one-zone",
         )
-    nat = network.nat or ("none" if not network.public else tier.defaults.nat)
     missing = [service for service in _WITHOUT_INTERNET if service not in network.interface_endpoints]
-    if network.existing is None and nat == "none" and missing:
+    if network.existing is None and network.nat_in(tier) == "none" and missing:
         scope.problem(
             f"machines of cluster {name!r} would reach neither the internet nor {', '.join(missing)}",
             detail=f'Network {network.name!r} has no NAT gateway. What machines need then: EKS user guide, "Deploy '
@@ -115,8 +112,8 @@ def _check_pools(scope: Scope, eks: Eks, network: Network, pools: Sequence[NodeP
         reserved = sorted(key for key in pool.labels if _prefix_reserved(key))
         if reserved:
             scope.problem(
-                f"pool {pool.name!r} of cluster {scope.component.name!r} has the labels {', '.join(reserved)}, which "
-                "Kubernetes and EKS keep for themselves",
+                f"pool {pool.name!r} of cluster {scope.component.name!r} has labels that Kubernetes and EKS keep for "
+                f"themselves: {', '.join(reserved)}",
                 remedy=f"Take another prefix than {', '.join(_RESERVED)}.",
                 code="eks-reserved-label",
             )
@@ -133,7 +130,7 @@ def _check_pools(scope: Scope, eks: Eks, network: Network, pools: Sequence[NodeP
 
 def _kept(pool: NodePool) -> bool:
     """Whether a taint keeps pods away that do not tolerate it."""
-    return any(effect != "PreferNoSchedule" for _, _, effect in pool.declared().taints)
+    return any(effect != "PreferNoSchedule" for _, _, effect in pool.all_taints)
 
 
 def _prefix_reserved(key: str) -> bool:
@@ -142,27 +139,19 @@ def _prefix_reserved(key: str) -> bool:
 
 
 def _check_zones(scope: Scope, network: Network, pool: NodePool) -> None:
-    for summary, detail in _wrong_zones(network, pool):
-        scope.problem(
-            summary,
-            detail=detail,
-            remedy=f"Name the zones of the network, those of the pool among them: `Network({network.name!r}, "
-            f"zone_names={sorted({*pool.zones, *zone_names(network)})})`.",
-            code="eks-zone",
-        )
-
-
-def _wrong_zones(network: Network, pool: NodePool) -> Iterator[tuple[str, str]]:
     known = zone_names(network)
-    if not pool.zones:
+    strangers = [zone for zone in pool.zones if zone not in known]
+    if not strangers:
         return
-    if not known:
-        yield (
-            f"pool {pool.name!r} is for {', '.join(pool.zones)}, and network {network.name!r} does not name its zones",
-            "Which zones it gets is known to a run alone: the region's first by name.",
-        )
-    elif strangers := [zone for zone in pool.zones if zone not in known]:
-        yield (
-            f"pool {pool.name!r} is for {', '.join(strangers)}, where network {network.name!r} has no subnet",
-            f"Its zones are {', '.join(known)}.",
-        )
+    if known:
+        lack, detail = f"where network {network.name!r} has no subnet", f"Its zones are {', '.join(known)}."
+    else:
+        lack = f"and network {network.name!r} does not name its zones"
+        detail = "Which zones it gets is known to a run alone: the region's first by name."
+    scope.problem(
+        f"pool {pool.name!r} is for {', '.join(strangers)}, {lack}",
+        detail=detail,
+        remedy=f"Name the zones of the network, those of the pool among them: `Network({network.name!r}, "
+        f"zone_names={sorted({*pool.zones, *known})})`.",
+        code="eks-zone",
+    )

@@ -9,11 +9,11 @@ from mlinfra.components.eks_addons import AUTOSCALER_ACCOUNT, SYSTEM
 from mlinfra.components.eks_values import VERSIONS, Eks
 from mlinfra.components.node_group import AUTOSCALER
 from mlinfra.components.node_pool import GPU_PRESENT
+from mlinfra.components.people import bind
 from mlinfra.components.workload import container_security, pod_security, selector
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
-_RBAC: Final = "rbac.authorization.k8s.io"
 _PART: Final = "app.kubernetes.io/component"
 
 DEVICE_PLUGIN: Final = "nvcr.io/nvidia/k8s-device-plugin:v0.17.1"
@@ -144,7 +144,6 @@ _OWN_RULES: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, 
 def _let_autoscaler(scope: Scope, account: Ref) -> None:
     """Roles of the autoscaler's pods in the cluster."""
     name = scope.label_name("autoscaler")
-    api = f"{_RBAC}/v1"
     everywhere = [{"apiGroups": [group], "resources": [*what], "verbs": [*verbs]} for group, what, verbs in _RULES]
     own = [
         {
@@ -156,9 +155,5 @@ def _let_autoscaler(scope: Scope, account: Ref) -> None:
         for group, what, names, verbs in _OWN_RULES
     ]
     subjects = [{"kind": "ServiceAccount", "name": Ref(account.node, ("metadata", "name")), "namespace": SYSTEM}]
-    for kind, rules, namespace in (("ClusterRole", everywhere, None), ("Role", own, SYSTEM)):
-        local = "autoscaler-everywhere" if namespace is None else "autoscaler-own"
-        role = scope.kubernetes(local, api, kind, name, {"rules": rules}, namespace=namespace)
-        bound = {"apiGroup": _RBAC, "kind": kind, "name": Ref(role.node, ("metadata", "name"))}
-        body = {"roleRef": bound, "subjects": subjects}
-        scope.kubernetes(f"{local}-binding", api, f"{kind}Binding", name, body, namespace=namespace)
+    bind(scope, "autoscaler-everywhere", name, everywhere, subjects)
+    bind(scope, "autoscaler-own", name, own, subjects, SYSTEM)

@@ -12,7 +12,7 @@ from mlinfra.components.key import Key
 from mlinfra.components.network import Network, default_network
 from mlinfra.components.network_plan import Range
 from mlinfra.components.tags import Tags
-from mlinfra.components.values import Image, Structure
+from mlinfra.components.values import Image, LogDays, Structure, repeated
 
 
 class Support(NamedTuple):
@@ -84,11 +84,6 @@ AddonVersion = Annotated[
     str, Field(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+$", examples=["v1.20.4-eksbuild.1"])
 ]
 
-ClusterLogDays = Literal[
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
-]
-"""Days that CloudWatch keeps logs, which takes these alone (CloudWatch Logs API reference, `PutRetentionPolicy`)."""
-
 SystemImage = Literal["cluster-autoscaler", "nvidia-device-plugin"]
 
 
@@ -137,7 +132,7 @@ class Eks(Structure):
     """The KMS key that Kubernetes' Secrets are encrypted with, by default one of its own. It is chosen for ever:
     another one replaces the cluster with all that is in it (EKS API reference, `AssociateEncryptionConfig`)."""
 
-    log_days: ClusterLogDays | None = None
+    log_days: LogDays | None = None
     """Days that the control plane's logs are kept in CloudWatch; by default as the tier says."""
 
     addon_versions: dict[AddonName, AddonVersion] = Field(default_factory=dict)
@@ -168,8 +163,7 @@ class Eks(Structure):
 
     @model_validator(mode="after")
     def _one_entry_each(self) -> Self:
-        named = [*self.admins, *self.viewers, *self.groups]
-        if twice := sorted({item for item in named if named.count(item) > 1}):
+        if twice := repeated([*self.admins, *self.viewers, *self.groups]):
             raise ValueError(
                 f"{', '.join(twice)}: named more than once in admins, viewers and groups; a principal has one access "
                 'entry (EKS user guide, "Create access entries")'

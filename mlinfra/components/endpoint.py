@@ -8,15 +8,15 @@ from pydantic import Discriminator, Field, Tag
 
 from mlinfra.authoring import Many
 from mlinfra.components import endpoint_pod
-from mlinfra.components.access import Anonymizes, Data, DataStore, check_flow, data_grants, open_ways, service_account
+from mlinfra.components.access import Anonymizes, Data, DataStore, Workload, connect
 from mlinfra.components.model_store import StoredModel
 from mlinfra.components.network_policies import let_call
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.place import Place
 from mlinfra.components.signals import Alarm, Signal, Watched
 from mlinfra.components.targets import needs_kubernetes
-from mlinfra.components.values import Autoscale, Image, Model
-from mlinfra.components.workload import Request, check_placement, pod_labels, selector
+from mlinfra.components.values import Autoscale, Image, Model, NamespaceName
+from mlinfra.components.workload import Request, add_service, check_placement, pod_labels, selector
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
 from mlinfra.tiers import Tier
@@ -27,11 +27,10 @@ ServedModel = Annotated[
 ]
 """A model by its place, or by the store that it is in. The discriminator keeps a mistake to one message."""
 
-NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 HttpPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=200)]
 
 
-class Endpoint(Watched):
+class Endpoint(Watched, Workload):
     """An HTTP service that answers with a model's predictions.
 
     The container listens on `port`, answers `health_path` with 200 when it can serve, and gets `PORT`, `MODEL_URI` and
@@ -121,11 +120,6 @@ class Endpoint(Watched):
         return join("http://", name, ".", self.cluster.namespace, ".svc:", self.port)
 
     @property
-    def role_arn(self) -> Ref:
-        """The ARN of the role of its pods; on AWS, where it reads or writes something."""
-        return self.output("role", "arn")
-
-    @property
     def read_stores(self) -> tuple[DataStore, ...]:
         """What its pods may read: `reads`, and the model where that is in a store."""
         model = (self.model.folder,) if isinstance(self.model, StoredModel) else ()
@@ -193,26 +187,14 @@ class Endpoint(Watched):
         if not needs_kubernetes(scope):
             return
         check_placement(scope, self.cluster, self.pool, self.request)
-        check_flow(scope, self.read_stores, self.writes, self.anonymizes)
-        grants = data_grants(self.read_stores, self.writes)
-        account = service_account(scope, self.cluster.namespace, grants, anonymizes=self.anonymizes)
-        open_ways(scope, self.cluster.namespace, self.read_stores, self.writes)
-        ports = [{"name": "http", "port": self.port, "targetPort": endpoint_pod.PORT, "protocol": "TCP"}]
-        scope.kubernetes(
-            "service",
-            "v1",
-            "Service",
-            self.identity,
-            {"spec": {"type": "ClusterIP", "selector": selector(scope), "ports": ports}},
-            namespace=self.cluster.namespace,
-            # The provider waits until a service has pods, and without an image there are none.
-            annotations=None if self.image else {"pulumi.com/skipAwait": "true"},
-        )
+        namespace = self.cluster.namespace
+        account = connect(scope, namespace, self.read_stores, self.writes, anonymizes=self.anonymizes)
+        add_service(scope, namespace, self.port, awaited=self.image is not None)
         if self.image is not None:
             self._deployment(scope, account)
             self._check_callers(scope)
             callers = {place.name: place.namespace for place in (self.cluster, *self.callers)}
-            let_call(scope, self.cluster.namespace, self.port, callers, self.called_from)
+            let_call(scope, namespace, self.port, callers, self.called_from)
 
     def _check_callers(self, scope: Scope) -> None:
         """Note as errors callers whose pods cannot find it: its address is one within its cluster."""

@@ -6,21 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from mlinfra.components.access import data_variables
 from mlinfra.components.model_store import MODEL_VARIABLE
-from mlinfra.components.workload import (
-    container_security,
-    placement,
-    pod_security,
-    selector,
-    variables,
-)
+from mlinfra.components.workload import HTTP, container_security, placement, pod_security, selector, variables
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
 if TYPE_CHECKING:
     from mlinfra.components.endpoint import Endpoint
-
-PORT: Final = "http"
-"""Name of the container's port."""
 
 _LEAVE_SECONDS: Final = 10
 """How long a replica that goes still takes requests: services and load balancers learn of it only by and by."""
@@ -61,7 +52,7 @@ def _container(endpoint: Endpoint, scope: Scope) -> dict[str, Value]:
     return {
         "name": "serve",
         "image": endpoint.image,
-        "ports": [{"name": PORT, "containerPort": endpoint.port, "protocol": "TCP"}],
+        "ports": [{"name": HTTP, "containerPort": endpoint.port, "protocol": "TCP"}],
         "env": variables(data, model, {"PORT": str(endpoint.port)}, endpoint.env),
         "resources": endpoint.request.resources(),
         "securityContext": container_security(read_only=True),
@@ -76,7 +67,7 @@ def _container(endpoint: Endpoint, scope: Scope) -> dict[str, Value]:
 
 def _probe(endpoint: Endpoint, *, period: int, failures: int) -> dict[str, Value]:
     return {
-        "httpGet": {"path": endpoint.health_path, "port": PORT},
+        "httpGet": {"path": endpoint.health_path, "port": HTTP},
         "periodSeconds": period,
         "failureThreshold": failures,
         "timeoutSeconds": 3,

@@ -11,7 +11,9 @@ import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 TABLE: Final = Path(__file__).with_name("instances.json")
 _OVERHEAD: Final = 0.075
@@ -90,3 +92,7 @@ def instance(name: str) -> Instance:
 
 def _families() -> list[str]:
     return sorted({name.partition(".")[0] for name in instances()})
+
+
+InstanceType = Annotated[str, AfterValidator(lambda name: instance(name).name)]
+"""The name of a type that is in the table, such as `g5.xlarge`."""

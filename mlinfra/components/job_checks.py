@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mlinfra.components import job_pod
 from mlinfra.components.job_queue import cluster_of
 from mlinfra.components.job_values import plain
+from mlinfra.components.quantities import counted
 from mlinfra.components.workload import Request, check_placement
 from mlinfra.expansion import Scope
 
@@ -76,13 +77,13 @@ def _check_count(job: TrainingJob, scope: Scope) -> None:
         wanted, what, each = job.ray.workers, "workers", _per_machine(job.pool, job.request)
     else:
         return
-    machines = math.ceil(wanted / each)
-    if machines <= job.pool.max:
+    machines, most = math.ceil(wanted / each), job.pool.max
+    if machines <= most:
         return
     told = "one for each" if each == 1 else f"{each} on each"
     scope.problem(
-        f"{job.name} has {wanted} {what}, {told} machine: pool {job.pool.name!r} has {job.pool.max} machines at most, "
-        f"and they need {machines}",
+        f"{job.name} has {counted(wanted, what)}, {told} machine: pool {job.pool.name!r} has "
+        f"{counted(most, 'machines')} at most, and they need {machines}",
         detail="All of them have to run at the same time, so no run would ever begin.",
         remedy=f"Ask for fewer, or let the pool have more: `NodePool({job.pool.name!r}, max={machines}, …)`.",
         code="placement-too-many",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from mlinfra.components import job_ranks
 from mlinfra.components.access import data_variables
 from mlinfra.components.job_data import INDEX, RUN, locations, stores
 from mlinfra.components.workload import (
+    SHARED_MEMORY,
     Request,
     container_security,
     placement,
     pod_security,
+    shared_memory,
     variables,
 )
 from mlinfra.expansion import Scope
@@ -38,15 +40,17 @@ SWEEP: Final = "MLINFRA_SWEEP"
 SWEEP_FILE: Final = "/etc/mlinfra/sweep.json"
 _COMBINATION: Final = "sweep"
 
-_SHARED: Final = "shared-memory"
-_JOB: Final = 0.25
-_MIB: Final = 1024
+_PATHS: Final = {CONFIG_VOLUME: CONFIG_FILE, _COMBINATION: SWEEP_FILE, job_ranks.TASK: job_ranks.TASK_FILE}
+"""Where the volumes of `files` are mounted."""
+
+_SHARED: Final = 0.25
+"""Share of a pod's memory for `/dev/shm`."""
 
 
 def taken_names(job: TrainingJob) -> frozenset[str]:
     """The variables beside ours that the job's form sets, and `env` may not."""
     numbered = {INDEX} if job.ranks or job.sweep else set()
-    return frozenset(numbered | (job_ranks.names(job.ranks) if job.ranks else set()))
+    return frozenset(numbered | (job_ranks.names(job, job.ranks) if job.ranks else set()))
 
 
 def environment(job: TrainingJob, scope: Scope, *, run: Value = None) -> list[Value]:
@@ -72,16 +76,16 @@ def environment(job: TrainingJob, scope: Scope, *, run: Value = None) -> list[Va
 
 
 def container(
-    job: TrainingJob, scope: Scope, request: Request, name: str = CONTAINER, **more: Value
+    job: TrainingJob, request: Request, env: list[Value], maps: Iterable[str], name: str = CONTAINER, **more: Value
 ) -> dict[str, Value]:
-    """A container with the job's image; `more` are fields of it, among them `env`."""
+    """A container with the job's image and the files in `maps`; `more` are fields of it."""
     found: dict[str, Value] = {
         "name": name,
         "image": job.image,
-        "env": environment(job, scope),
+        "env": env,
         "resources": request.resources(),
         "securityContext": container_security(read_only=False),
-        "volumeMounts": _mounts(job),
+        "volumeMounts": _mounts(maps),
     }
     return found | more
 
@@ -96,12 +100,8 @@ def spec(
     maps: Mapping[str, Ref],
     shared: float,
 ) -> dict[str, Value]:
-    """The spec of a pod that runs these containers. `maps` names the ConfigMaps of `files`; `shared` is in GiB.
-
-    `/dev/shm` counts as the pod's memory; the default of 64 MiB is too small for data loaders with several workers.
-    """
+    """The spec of a pod that runs these containers. `maps` names the ConfigMaps of `files`; `shared` is in GiB."""
     high = job.priority == "high"
-    memory = {"medium": "Memory", "sizeLimit": f"{max(64, int(shared * _MIB))}Mi"}
     return {
         **placement(scope, pool),
         "serviceAccountName": account,
@@ -112,7 +112,7 @@ def spec(
         "securityContext": pod_security(job.run_as_user),
         "containers": [dict(item) for item in containers],
         "volumes": [
-            {"name": _SHARED, "emptyDir": memory},
+            shared_memory(shared),
             *({"name": volume, "configMap": {"name": name}} for volume, name in maps.items()),
         ],
     }
@@ -122,11 +122,11 @@ def single(
     job: TrainingJob, scope: Scope, account: Ref, maps: Mapping[str, Ref], service: Ref | None
 ) -> dict[str, Value]:
     """The spec of the pods of a Job: one, the ranks, or those of a sweep. `service` is the ranks' own."""
-    train = container(job, scope, job.request)
+    train = container(job, job.request, environment(job, scope), maps)
     if job.command:
         given = list(job.command)
         train["command"] = job_ranks.command(job.ranks, given) if job.ranks else given
-    whole = spec(job, scope, account, job.pool, [train], maps=maps, shared=job.request.memory * _JOB)
+    whole = spec(job, scope, account, job.pool, [train], maps=maps, shared=job.request.memory * _SHARED)
     whole["restartPolicy"] = "Never"
     if job.ranks and service is not None:
         whole |= {"subdomain": service, "affinity": job_ranks.affinity(scope, job.ranks)}
@@ -137,7 +137,8 @@ def files(job: TrainingJob) -> dict[str, dict[str, str]]:
     """The job's ConfigMaps: their data, by the end of their names, which is the volume's name too."""
     found: dict[str, dict[str, str]] = {}
     if job.config is not None:
-        found[CONFIG_VOLUME] = {CONFIG_KEY: _config_text(job)}
+        text = json.dumps(job.config, sort_keys=True, indent=2, ensure_ascii=False)
+        found[CONFIG_VOLUME] = {CONFIG_KEY: f"{text}\n"}
     if job.sweep:
         found[_COMBINATION] = _numbered(job.sweep.texts)
     if job.ranks and (tasks := job_ranks.tasks(job.ranks)):
@@ -145,27 +146,17 @@ def files(job: TrainingJob) -> dict[str, dict[str, str]]:
     return found
 
 
-# ------------------------------------------------------------------------------------------------ files
-
-
-def _config_text(job: TrainingJob) -> str:
-    return json.dumps(job.config, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
-
-
 def _numbered(texts: Sequence[str]) -> dict[str, str]:
     return {f"{index}.json": text for index, text in enumerate(texts)}
 
 
-_PATHS: Final = {CONFIG_VOLUME: CONFIG_FILE, _COMBINATION: SWEEP_FILE, job_ranks.TASK: job_ranks.TASK_FILE}
-
-
-def _mounts(job: TrainingJob) -> list[Value]:
+def _mounts(maps: Iterable[str]) -> list[Value]:
     """Each file by itself: a folder that is mounted read-only could not take another mount within it.
 
     Of files for each number, a pod is shown the one with its own.
     """
-    found: list[Value] = [{"name": _SHARED, "mountPath": "/dev/shm"}]  # noqa: S108 — where PyTorch looks
-    for name in files(job):
+    found: list[Value] = [SHARED_MEMORY]
+    for name in maps:
         own = {"subPath": CONFIG_KEY} if name == CONFIG_VOLUME else {"subPathExpr": f"$({INDEX}).json"}
         found.append({"name": name, "mountPath": _PATHS[name], **own, "readOnly": True})
     return found

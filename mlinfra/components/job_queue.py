@@ -9,6 +9,7 @@ from pydantic import Field
 
 from mlinfra import naming
 from mlinfra.authoring import Component, Many
+from mlinfra.components.network_policies import NAMESPACE_LABEL
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.place import Place
 from mlinfra.components.quantities import GPU, cores, gibibytes
@@ -16,8 +17,8 @@ from mlinfra.components.targets import needs_kubernetes
 from mlinfra.components.team import Team
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.workload import placement
-from mlinfra.expansion import Scope
-from mlinfra.graph import Kind, Ref, Value
+from mlinfra.expansion import Scope, component_type
+from mlinfra.graph import Ref, Value
 
 API: Final = "kueue.x-k8s.io/v1beta1"
 """Every version of Kueue since 0.3 serves it, those with v1beta2 too."""
@@ -76,7 +77,7 @@ class JobQueue(Component):
         scope.describe(pools=[pool.name for pool in self.pools])
         flavors = [self._flavor(scope, pool) for pool in self.pools]
         namespaces = [place.namespace for place in self.places]
-        open_to = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces}
+        open_to = {"key": NAMESPACE_LABEL, "operator": "In", "values": namespaces}
         spec = {
             "namespaceSelector": {"matchExpressions": [open_to]},
             "queueingStrategy": "BestEffortFIFO",
@@ -91,8 +92,7 @@ class JobQueue(Component):
     def _flavor(self, scope: Scope, pool: NodePool) -> Ref:
         """The machines of a pool, as Kueue knows them: by the labels that jobs choose them by, and by their taints."""
         chosen = placement(scope, pool).get("nodeSelector", {})
-        taints = [{"key": name, "value": "present", "effect": "NoSchedule"} for name in pool.accelerators]
-        taints += [{"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in pool.taints]
+        taints = [{"key": key, "value": value, "effect": effect} for key, value, effect in pool.all_taints]
         spec: dict[str, Value] = {}
         if chosen:
             spec["nodeLabels"] = dict(sorted(chosen.items())[:_MOST_LABELS])
@@ -169,7 +169,7 @@ def _local(place: Place) -> str:
 
 def _queues_of(scope: Scope, pool: NodePool) -> Iterator[str]:
     """The other queues, declared before, that have a pool."""
+    kind = component_type(scope.component)
     for node in scope.expansion.nodes.values():
-        is_queue = node.kind is Kind.COMPONENT and node.type.endswith(f":{JobQueue.__name__}")
-        if is_queue and node.name != scope.component.name and pool.name in node.inputs.get("pools", ()):
+        if node.type == kind and node.name != scope.component.name and pool.name in node.inputs.get("pools", ()):
             yield node.name

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlinfra.components.job_data import INDEX, RUN
 from mlinfra.components.network_policies import among
-from mlinfra.components.workload import COMPONENT_LABEL, selector
+from mlinfra.components.workload import selector
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
@@ -54,16 +54,16 @@ def variables(job: TrainingJob, ranks: Ranks) -> dict[str, str]:
     return {"TF_CONFIG": f'{{"cluster": {text}, "task": {{"type": "worker", "index": $({INDEX})}}}}'}
 
 
-def names(ranks: Ranks) -> frozenset[str]:
-    """The variables that ranks get."""
-    if ranks.framework == "tensorflow":
-        return frozenset({"TF_CONFIG", TF_CLUSTER})
-    return frozenset(_PYTORCH)
+def names(job: TrainingJob, ranks: Ranks) -> set[str]:
+    """The variables that ranks get, those that are set in the pod included."""
+    return {"TF_CONFIG", TF_CLUSTER} if ranks.framework == "tensorflow" else set(_pytorch(job, ranks))
 
 
 def _pytorch(job: TrainingJob, ranks: Ranks) -> dict[str, str]:
+    """`torchrun` takes its options from variables that begin with `PET_` (PyTorch, `torch.distributed.argparse_util`),
+    and sets `RANK` and the like anew for each process that it starts."""
     rank, first, port = f"$({INDEX})", _host(job, 0), str(ranks.port)
-    values = {
+    return {
         "MASTER_ADDR": first,
         "MASTER_PORT": port,
         "WORLD_SIZE": str(ranks.count),
@@ -77,15 +77,6 @@ def _pytorch(job: TrainingJob, ranks: Ranks) -> dict[str, str]:
         "PET_MASTER_ADDR": first,
         "PET_MASTER_PORT": port,
     }
-    return {name: values[name] for name in _PYTORCH}
-
-
-_PYTORCH: Final = (
-    *("LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "PET_MASTER_ADDR"),
-    *("PET_MASTER_PORT", "PET_NNODES", "PET_NODE_RANK", "PET_NPROC_PER_NODE", "RANK", "WORLD_SIZE"),
-)
-"""`torchrun` takes its options from variables that begin with `PET_` (PyTorch, `torch.distributed.argparse_util`), and
-sets `RANK` and the like anew for each process that it starts."""
 
 
 def _host(job: TrainingJob, index: int) -> str:
@@ -127,7 +118,7 @@ def affinity(scope: Scope, ranks: Ranks) -> dict[str, Value]:
     Traffic between zones is slower, and AWS charges for it. The selector holds for pods of the same run only, by
     `matchLabelKeys` (Kubernetes, "Assigning Pods to Nodes").
     """
-    run = {"labelSelector": {"matchLabels": {COMPONENT_LABEL: scope.component.identity}}, "matchLabelKeys": [JOB_NAME]}
+    run = {"labelSelector": {"matchLabels": selector(scope)}, "matchLabelKeys": [JOB_NAME]}
     near = {"weight": 100, "podAffinityTerm": {**run, "topologyKey": "topology.kubernetes.io/zone"}}
     found: dict[str, Value] = {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [near]}}
     if ranks.one_per_machine:

@@ -44,19 +44,17 @@ def open_ways(ray: Ray, scope: Scope, namespace: Value) -> None:
 
 
 def manifest(
-    job: TrainingJob, scope: Scope, account: Ref, maps: Mapping[str, Ref], labels: Mapping[str, Value]
+    job: TrainingJob, ray: Ray, scope: Scope, account: Ref, maps: Mapping[str, Ref], labels: Mapping[str, Value]
 ) -> dict[str, Value]:
     """The RayJob that runs are made from: named like the job, and `MLINFRA_RUN` says that name in each pod.
 
     Who makes a run gives it a name of its own, in both places.
     """
-    ray = job.ray
-    assert ray is not None
     spec: dict[str, Value] = {
         "entrypoint": shlex.join(job.command or ()),
         "submissionMode": "K8sJobMode",
         "backoffLimit": job.retries,
-        "activeDeadlineSeconds": job.deadline_hours * 3600,
+        "activeDeadlineSeconds": job.deadline_seconds,
         "shutdownAfterJobFinishes": True,
         "ttlSecondsAfterFinished": _LINGER,
         "rayClusterSpec": _cluster(job, ray, scope, account, maps),
@@ -75,8 +73,8 @@ def manifest(
 def _cluster(job: TrainingJob, ray: Ray, scope: Scope, account: Ref, maps: Mapping[str, Ref]) -> dict[str, Value]:
     env = job_pod.environment(job, scope, run=job.identity)
     ports = [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in _PORTS.items()]
-    head = job_pod.container(job, scope, ray.head_request, "ray-head", env=env, ports=ports)
-    worker = job_pod.container(job, scope, job.request, "ray-worker", env=env)
+    head = job_pod.container(job, ray.head_request, env, maps, "ray-head", ports=ports)
+    worker = job_pod.container(job, job.request, env, maps, "ray-worker")
 
     def template(container: Mapping[str, Value], pool: NodePool, request: Request) -> dict[str, Value]:
         shared = request.memory * _STORE
@@ -105,8 +103,8 @@ def _cluster(job: TrainingJob, ray: Ray, scope: Scope, account: Ref, maps: Mappi
 
 def _submitter(job: TrainingJob, ray: Ray, scope: Scope, account: Ref) -> dict[str, Value]:
     """The pod that hands the command to the head and waits for it; KubeRay adds the command."""
-    env = [{"name": RUN, "value": job.identity}]
-    submit = job_pod.container(job, scope, _SUBMITTER, "ray-job-submitter", env=env, volumeMounts=[])
+    env: list[Value] = [{"name": RUN, "value": job.identity}]
+    submit = job_pod.container(job, _SUBMITTER, env, (), "ray-job-submitter", volumeMounts=[])
     pod = job_pod.spec(job, scope, account, ray.head_pool or job.pool, [submit], maps={}, shared=0)
     pod |= {"restartPolicy": "Never", "volumes": []}
     return {"metadata": {"labels": pod_labels(scope)}, "spec": pod}

@@ -6,18 +6,19 @@ them. What KubeRay makes of a RayJob bears the run's name, and its pods the labe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from mlinfra.components.signals import Signal
-from mlinfra.components.workload import COMPONENT_LABEL
+from mlinfra.components.quantities import counted
+from mlinfra.components.signals import PROMETHEUS_LABEL, Signal
 
 if TYPE_CHECKING:
     from mlinfra.components.training_job import TrainingJob
 
+_LABEL: Final = f"label_{PROMETHEUS_LABEL}"
+
 
 def signals(job: TrainingJob) -> tuple[Signal, ...]:
     """A run that failed within the last hour, a run that is about to meet its deadline."""
-    seconds = job.deadline_hours * 3600
     failed = 'kube_job_failed{condition="true"}'
     before = f"on (namespace, job_name) ({failed} offset 1h == 1)"
     return (
@@ -31,9 +32,9 @@ def signals(job: TrainingJob) -> tuple[Signal, ...]:
         Signal(
             "NearDeadline",
             "warning",
-            f"max({_seconds(job)}) > {seconds * 9 // 10}",
+            f"max({_seconds(job)}) > {job.deadline_seconds * 9 // 10}",
             5,
-            f"A run of training job {job.name} has used nine tenths of its {job.deadline_hours} hours",
+            f"A run of training job {job.name} has used nine tenths of its {counted(job.deadline_hours, 'hours')}",
         ),
     )
 
@@ -43,7 +44,7 @@ def _of_job(job: TrainingJob) -> str:
     if job.ray:
         runs = f'kube_job_info{{job_name=~"{job.identity}-[0-9a-f]{{10}}.*"}}'
     else:
-        runs = f'kube_job_labels{{{_label()}="{job.identity}"}}'
+        runs = f'kube_job_labels{{{_LABEL}="{job.identity}"}}'
     return f"* on (namespace, job_name) group_left () {runs}"
 
 
@@ -52,10 +53,6 @@ def _seconds(job: TrainingJob) -> str:
     if not job.ray:
         going = "and on (namespace, job_name) kube_job_status_active > 0"
         return f"((time() - kube_job_status_start_time) {going}) {_of_job(job)}"
-    mine = f'on (namespace, pod) group_left () kube_pod_labels{{{_label()}="{job.identity}"}}'
+    mine = f'on (namespace, pod) group_left () kube_pod_labels{{{_LABEL}="{job.identity}"}}'
     running = 'kube_pod_status_phase{phase="Running"}'
     return f"(time() - kube_pod_start_time) * on (namespace, pod) {running} * {mine}"
-
-
-def _label() -> str:
-    return f"label_{COMPONENT_LABEL.replace('.', '_').replace('/', '_')}"

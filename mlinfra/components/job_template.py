@@ -27,22 +27,21 @@ MANIFEST: Final = "manifest.json"
 """The key with the RayJob in such a ConfigMap."""
 
 _NEVER: Final = "0 0 1 1 *"
-_HOUR: Final = 3600
-_DAY: Final = 24 * _HOUR
+_DAY: Final = 86_400
 _KEPT: Final = 1000
 
 
 def add(job: TrainingJob, scope: Scope, account: Ref) -> None:
     """The template, and what its pods need: files in ConfigMaps, and the Service of the ranks."""
     namespace = job.cluster.namespace
-    maps = _maps(job, scope)
+    maps, labels = _maps(job, scope), _labels(job, scope)
     if job.ray:
         job_ray.open_ways(job.ray, scope, namespace)
-        _ray(job, scope, job_ray.manifest(job, scope, account, maps, job_labels(job, scope)))
+        _ray(job, scope, job_ray.manifest(job, job.ray, scope, account, maps, labels))
         return
     service = job_ranks.add_service(scope, job.ranks, namespace) if job.ranks else None
     template = {
-        "metadata": {"labels": job_labels(job, scope)},
+        "metadata": {"labels": labels},
         "spec": _job(job, scope, job_pod.single(job, scope, account, maps, service)),
     }
     spec = {
@@ -58,7 +57,7 @@ def add(job: TrainingJob, scope: Scope, account: Ref) -> None:
     )
 
 
-def job_labels(job: TrainingJob, scope: Scope) -> dict[str, Value]:
+def _labels(job: TrainingJob, scope: Scope) -> dict[str, Value]:
     """The labels of a run: those of its pods, and the queue that it waits in."""
     return {**pod_labels(scope), **({QUEUE_LABEL: job.queue.local_queue_in(job.cluster)} if job.queue else {})}
 
@@ -90,7 +89,7 @@ def _job(job: TrainingJob, scope: Scope, pod: dict[str, Value]) -> dict[str, Val
     return {
         **_pods(job),
         "podFailurePolicy": {"rules": _failures(job)},
-        "activeDeadlineSeconds": job.deadline_hours * _HOUR,
+        "activeDeadlineSeconds": job.deadline_seconds,
         "ttlSecondsAfterFinished": job.keep_days * _DAY,
         # Kueue lets a run begin by taking this off it (Kueue, "Run A Kubernetes Job").
         **({"suspend": True} if job.queue else {}),

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from mlinfra.authoring import Many
 from mlinfra.components.node_pool import NodePool
-from mlinfra.components.values import Structure
+from mlinfra.components.values import NamespaceName, Structure, repeated
 from mlinfra.components.workload import Request
 
 MOST_COMBINATIONS: Final = 1000
@@ -70,8 +70,8 @@ class Ranks(Structure):
             )
         if self.parameter_servers and self.count < self.parameter_servers + 2:
             raise ValueError(
-                f"count is {self.count}, of which {self.parameter_servers} are parameter servers; there have to be a "
-                f"chief and a worker beside them, {self.parameter_servers + 2} in all"
+                f"count is {self.count}, and parameter_servers is {self.parameter_servers}: there have to be a chief "
+                f"and a worker beside them, {self.parameter_servers + 2} in all"
             )
         return self
 
@@ -110,8 +110,8 @@ class Sweep(Structure):
             if not values:
                 raise ValueError(f"parameters: {name} has no values")
             texts = [json.dumps(plain(value, name), sort_keys=True) for value in values]
-            if twice := next((text for text in texts if texts.count(text) > 1), None):
-                raise ValueError(f"parameters: {name} has the value {twice} twice")
+            if twice := repeated(texts):
+                raise ValueError(f"parameters: {name} has the value {twice[0]} twice")
         check_paths(self.parameters)
         if (count := self.count) > MOST_COMBINATIONS:
             raise ValueError(f"parameters: there are {count:,} combinations, more than {MOST_COMBINATIONS:,}")
@@ -159,7 +159,7 @@ class Ray(Structure):
     head_memory: float = Field(default=8.0, ge=1)
     """GiB of the head."""
 
-    operator_namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = "kuberay-operator"
+    operator_namespace: NamespaceName = "kuberay-operator"
     """The namespace that KubeRay's operator runs in. It asks the head how the job is, and is let through to it where
     the job's namespace is closed."""
 

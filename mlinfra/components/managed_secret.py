@@ -13,6 +13,7 @@ from mlinfra.components.key_use import check_key
 from mlinfra.components.place import Place
 from mlinfra.components.secret_sources import Generated, Source, Variable, add_value, value_of
 from mlinfra.components.tags import Tags
+from mlinfra.components.values import repeated
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
@@ -153,8 +154,7 @@ class ManagedSecret(DataStore):
         scope.aws("version", version, {"secretId": secret, "secretString": value})
 
     def _has_a_place(self, scope: Scope) -> bool:
-        names = [cluster.name for cluster in self.in_cluster]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := repeated(cluster.name for cluster in self.in_cluster):
             scope.problem(
                 f"secret {self.name!r} names the cluster {', '.join(twice)} more than once",
                 remedy="Name each cluster once in `in_cluster`.",

@@ -52,12 +52,10 @@ class ModelStore(BucketPart):
         """Warns of a bucket that would delete models while they serve."""
         super().expand(scope)
         if self.bucket.expire_days is not None:
-            scope.problems.warning(
+            scope.warning(
                 f"{self!r} is on {self.bucket!r}, which deletes models after {self.bucket.expire_days} days",
                 detail="A model that serves is read again whenever a replica starts, however old it is.",
                 remedy="Give models a bucket of their own, without `expire_days`.",
-                component=self.name,
-                location=self.source,
                 code="models-expire",
             )
 

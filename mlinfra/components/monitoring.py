@@ -15,7 +15,7 @@ from mlinfra.components.place import Place
 from mlinfra.components.signals import Observed
 from mlinfra.components.targets import needs_kubernetes
 from mlinfra.components.values import Route
-from mlinfra.components.workload import Request, pod_labels, selector
+from mlinfra.components.workload import Request, add_service, pod_labels, selector
 from mlinfra.expansion import DOMAIN, Scope
 from mlinfra.graph import Ref, Value, join
 
@@ -111,9 +111,7 @@ class Monitoring(Component):
             "template": template,
         }
         scope.kubernetes("deployment", "apps/v1", "Deployment", self.identity, {"spec": spec}, namespace=namespace)
-        port = {"name": "http", "port": monitoring_pod.PORT, "targetPort": "http", "protocol": "TCP"}
-        service = {"spec": {"type": "ClusterIP", "selector": selector(scope), "ports": [port]}}
-        scope.kubernetes("service", "v1", "Service", self.identity, service, namespace=namespace)
+        add_service(scope, namespace, monitoring_pod.PORT)
         if scope.environment.has_aws:
             monitoring_aws.add(self, scope)
 
@@ -147,11 +145,9 @@ class Monitoring(Component):
     def _check_delivery(self, scope: Scope) -> None:
         """Warn where alerts would reach nobody."""
         if self.alertmanager is None:
-            scope.problems.warning(
+            scope.warning(
                 f"nobody is told of the alerts of {self.name}: it names no Alertmanager",
                 detail="Prometheus evaluates the rules and shows what fires, but sends it nowhere.",
                 remedy='Name one: `alertmanager="alertmanager.monitoring.svc:9093"`.',
-                component=self.name,
-                location=self.source,
                 code="alerts-undelivered",
             )

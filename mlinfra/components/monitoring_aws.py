@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mlinfra.components.access import LOCAL_CLUSTER, account_id, policy
+from mlinfra.components.access import account_id, policy
 from mlinfra.components.prometheus import alert_name
 from mlinfra.components.signals import Alarm, Signal, Watched
 from mlinfra.components.values import Receiver
@@ -37,7 +37,7 @@ def _reported(monitoring: Monitoring, scope: Scope) -> str:
     """The cluster that Container Insights report on, which are for EKS only; empty where they report on none."""
     if cluster := scope.cluster_of(monitoring.cluster.namespace):
         return cluster.name if cluster.insights else ""
-    return scope.environment.cluster if scope.environment.cluster != LOCAL_CLUSTER else ""
+    return scope.environment.eks_cluster
 
 
 def _topic(scope: Scope, severity: str, receiver: Receiver) -> Ref:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mlinfra.components import prometheus
-from mlinfra.components.workload import COMPONENT_LABEL, Request, container_security, pod_security
+from mlinfra.components.people import bind
+from mlinfra.components.workload import COMPONENT_LABEL, HTTP, Request, container_security, pod_security
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
@@ -26,18 +27,8 @@ def permissions(scope: Scope, namespace: Value, account: Ref) -> None:
         {"apiGroups": [group], "resources": list(resources), "verbs": ["get", "list", "watch"]}
         for group, resources in _WATCHED.items()
     ]
-    name = scope.component.identity
-    api = "rbac.authorization.k8s.io/v1"
-    role = scope.kubernetes("discovery", api, "Role", name, {"rules": rules}, namespace=namespace)
-    binding = {
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "Role",
-            "name": Ref(role.node, ("metadata", "name")),
-        },
-        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
-    }
-    scope.kubernetes("discovery-binding", api, "RoleBinding", name, binding, namespace=namespace)
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    bind(scope, "discovery", scope.component.identity, rules, [subject], namespace)
 
 
 def spec(monitoring: Monitoring, account: Ref, config: Ref, retention_days: int) -> dict[str, Value]:
@@ -68,7 +59,7 @@ def _prometheus(monitoring: Monitoring, retention_days: int) -> dict[str, Value]
             f"--storage.tsdb.retention.time={retention_days}d",
             f"--storage.tsdb.retention.size={monitoring.storage_gib}GB",
         ],
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "ports": [{"name": HTTP, "containerPort": PORT, "protocol": "TCP"}],
         "resources": monitoring.request.resources(),
         "securityContext": container_security(read_only=True),
         "volumeMounts": [
@@ -76,9 +67,9 @@ def _prometheus(monitoring: Monitoring, retention_days: int) -> dict[str, Value]
             {"name": "data", "mountPath": _DATA},
         ],
         # Replaying the write-ahead log takes a while after a crash.
-        "startupProbe": {"httpGet": {"path": "/-/ready", "port": "http"}, "periodSeconds": 5, "failureThreshold": 60},
-        "readinessProbe": {"httpGet": {"path": "/-/ready", "port": "http"}, "periodSeconds": 10},
-        "livenessProbe": {"httpGet": {"path": "/-/healthy", "port": "http"}, "periodSeconds": 10},
+        "startupProbe": {"httpGet": {"path": "/-/ready", "port": HTTP}, "periodSeconds": 5, "failureThreshold": 60},
+        "readinessProbe": {"httpGet": {"path": "/-/ready", "port": HTTP}, "periodSeconds": 10},
+        "livenessProbe": {"httpGet": {"path": "/-/healthy", "port": HTTP}, "periodSeconds": 10},
     }
 
 

@@ -13,6 +13,7 @@ from mlinfra.components.network_plan import MOST_ZONES, Plan, SubnetRange, VpcRa
 from mlinfra.components.network_values import ExistingNetwork, FlowLogs
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws
+from mlinfra.components.values import repeated
 from mlinfra.expansion import Scope
 from mlinfra.graph import Value
 from mlinfra.tiers import Nat, Tier
@@ -105,8 +106,7 @@ class Network(Component):
                 f"{', '.join(f'{name} says {count}' for name, count in said.items())}: how many zones is it to be?"
             )
         for name in ("zone_names", "gateway_endpoints", "interface_endpoints"):
-            items = getattr(self, name)
-            if twice := sorted({item for item in items if items.count(item) > 1}):
+            if twice := repeated(getattr(self, name)):
                 raise ValueError(f"{name} names {', '.join(twice)} more than once")
         return self
 
@@ -179,6 +179,10 @@ class Network(Component):
             return len(self.existing.private_subnet_ids)
         given = len(self.zone_names) or len(self.private_cidrs) or self.zones
         return given or (tier or self._tier()).defaults.zones
+
+    def nat_in(self, tier: Tier) -> Nat:
+        """How private machines reach the internet in an environment of this tier, where the network is made here."""
+        return self.nat or (tier.defaults.nat if self.public else "none")
 
     def plan(self) -> Plan:
         """The ranges of the subnets."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mlinfra.components.access import account_id, allow, partition, policy
+from mlinfra.components.access import Grant, account_id, add_role, allow, arn_here, permit, trusted
 from mlinfra.components.bucket import Bucket
 from mlinfra.components.key import Key
 from mlinfra.components.network_values import FlowLogs
@@ -21,16 +21,13 @@ _TRAFFIC: Final = {"all": "ALL", "accepted": "ACCEPT", "rejected": "REJECT"}
 _WRITES: Final = ("logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents")
 """What flow logs do to a log group that is there."""
 
-
 _USES: Final = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey")
 """What a service does to the key that it encrypts with."""
 
 
 def add_flow_logs(scope: Scope, vpc: Ref, wanted: FlowLogs) -> None:
     """Add the flow log of a VPC, and what it needs to be written."""
-    inputs, after = (
-        _to_cloudwatch(scope, wanted) if wanted.bucket is None else _to_bucket(scope, wanted.bucket, wanted.bucket.arn)
-    )
+    inputs, after = _to_cloudwatch(scope, wanted) if wanted.bucket is None else _to_bucket(scope, wanted.bucket)
     settings = {"trafficType": _TRAFFIC[wanted.traffic], "maxAggregationInterval": wanted.interval}
     marks = {**scope.tags, "Name": scope.label_name(limit=255)}
     scope.aws("flow-log", _LOG, {"vpcId": vpc, **settings, **inputs, "tags": marks}, depends_on=after)
@@ -49,42 +46,21 @@ def _to_cloudwatch(scope: Scope, wanted: FlowLogs) -> tuple[dict[str, Value], tu
         _let_encrypt(scope, wanted.key, name)
     group = scope.aws("logs", "aws:cloudwatch/logGroup:LogGroup", inputs)
     arn = Ref(group.node, ("arn",))
-    role = scope.aws(
-        "logs-role",
-        "aws:iam/role:Role",
-        {
-            "name": scope.label_name("flow-logs", limit=64),
-            "description": "VPC flow logs write to CloudWatch Logs",
-            "assumeRolePolicy": policy([_trust(scope)]),
-            "tags": scope.tags,
-        },
-    )
-    writes = {"Effect": "Allow", "Action": list(_WRITES), "Resource": [arn, join(arn, ":*")]}
-    written = scope.aws(
-        "logs-policy", "aws:iam/rolePolicy:RolePolicy", {"role": role, "name": "write", "policy": policy([writes])}
-    )
+    # Flow logs of this account and region alone.
+    trust = trusted("vpc-flow-logs.amazonaws.com", _here(scope, "ec2", "vpc-flow-log/*"))
+    role = add_role(scope, "logs-role", "VPC flow logs write to CloudWatch Logs", trust, "flow-logs")
+    written = permit(scope, "logs-policy", role, [Grant(_WRITES, (arn, join(arn, ":*")))], "write")
     place = {"logDestinationType": "cloud-watch-logs", "logDestination": arn, "iamRoleArn": Ref(role.node, ("arn",))}
     return place, (written.node,)
-
-
-def _trust(scope: Scope) -> dict[str, Value]:
-    """Who may assume the role: flow logs of this account and region."""
-    return {
-        "Effect": "Allow",
-        "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-        "Condition": _here(scope, "ec2", "vpc-flow-log/*"),
-    }
 
 
 def _let_encrypt(scope: Scope, key: Key, group: str) -> None:
     """Let CloudWatch Logs use a key for one log group (CloudWatch Logs user guide, "Encrypt log data in CloudWatch Logs
     using AWS Key Management Service")."""
-    region = scope.environment.region
-    place = join(f"arn:{partition(scope)}:logs:{region}:", account_id(scope), f":log-group:{group}")
+    place = arn_here(scope, "logs", f"log-group:{group}")
     statement = {
         "Effect": "Allow",
-        "Principal": {"Service": f"logs.{region}.amazonaws.com"},
+        "Principal": {"Service": f"logs.{scope.environment.region}.amazonaws.com"},
         "Action": [*_USES],
         "Resource": "*",
         "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": place}},
@@ -92,9 +68,9 @@ def _let_encrypt(scope: Scope, key: Key, group: str) -> None:
     allow(scope, key.arn.node, statement)
 
 
-def _to_bucket(scope: Scope, bucket: Bucket, arn: Ref) -> tuple[dict[str, Value], tuple[str, ...]]:
+def _to_bucket(scope: Scope, bucket: Bucket) -> tuple[dict[str, Value], tuple[str, ...]]:
     """Statements in the policies of a bucket and of its key, by which AWS's log delivery writes to it."""
-    account = account_id(scope)
+    account, arn = account_id(scope), bucket.arn
     place = _here(scope, "logs", "*")
     principal = {"Effect": "Allow", "Principal": {"Service": _DELIVERY}}
     owned = {"StringEquals": {**place["StringEquals"], "s3:x-amz-acl": "bucket-owner-full-control"}}
@@ -110,6 +86,5 @@ def _to_bucket(scope: Scope, bucket: Bucket, arn: Ref) -> tuple[dict[str, Value]
 
 def _here(scope: Scope, service: str, what: str) -> dict[str, dict[str, Value]]:
     """The condition that a service of AWS acts for this account, in this region."""
-    account = account_id(scope)
-    source = join(f"arn:{partition(scope)}:{service}:{scope.environment.region}:", account, f":{what}")
-    return {"StringEquals": {"aws:SourceAccount": account}, "ArnLike": {"aws:SourceArn": source}}
+    source = arn_here(scope, service, what)
+    return {"StringEquals": {"aws:SourceAccount": account_id(scope)}, "ArnLike": {"aws:SourceArn": source}}

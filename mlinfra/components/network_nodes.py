@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlinfra.components.network_endpoints import service_name
 from mlinfra.components.network_logs import add_flow_logs
+from mlinfra.components.network_policies import HTTPS
 from mlinfra.components.network_rules import closed_group, open_port
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from mlinfra.components.network import Network
 
 _EVERYWHERE: Final = "0.0.0.0/0"
-_HTTPS: Final = 443
 _ZONES: Final = "aws:index/getAvailabilityZones:getAvailabilityZones"
 _ENDPOINT: Final = "aws:ec2/vpcEndpoint:VpcEndpoint"
 
@@ -36,7 +36,7 @@ class _Expanding:
         self.scope = scope
         self.tier = scope.environment.tier
         self.numbers = range(1, network.zone_count(self.tier) + 1)
-        self.nat = network.nat or (self.tier.defaults.nat if network.public else "none")
+        self.nat = network.nat_in(self.tier)
 
     def all(self) -> None:
         """Everything, each after what it refers to."""
@@ -144,7 +144,7 @@ class _Expanding:
             return
         group = closed_group(self.scope, self.network, "endpoints", "Interface endpoints of AWS services")
         why = "HTTPS from the private subnets"
-        open_port(self.scope, self.network, "endpoints-https", to=group, port=_HTTPS, why=why)
+        open_port(self.scope, self.network, "endpoints-https", to=group, port=HTTPS, why=why)
         for interface in self.network.interface_endpoints:
             inputs = {
                 "vpcId": vpc,

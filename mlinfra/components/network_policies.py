@@ -140,13 +140,12 @@ def among(scope: Scope, namespace: Value, labels: Mapping[str, str] | None = Non
     or a head and its workers."""
     if not is_closed(scope, namespace):
         return
-    same = labels or selector(scope)
-    peer = {"podSelector": {"matchLabels": dict(same)}}
+    same = {"podSelector": {"matchLabels": dict(labels or selector(scope))}}
     spec = {
-        "podSelector": {"matchLabels": dict(same)},
+        **same,
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": [peer]}],
-        "egress": [{"to": [peer]}],
+        "ingress": [{"from": [same]}],
+        "egress": [{"to": [same]}],
     }
     _add(scope, "among", f"{scope.component.identity}.among", spec, namespace)
 

@@ -6,9 +6,9 @@ A component that others speak to has a group without rules (`closed_group`). Who
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from mlinfra.environment import LOCAL
 from mlinfra.expansion import CLUSTER, KUBERNETES, Scope
 from mlinfra.graph import Ref, Value
 
@@ -58,9 +58,14 @@ def open_port(
     )
     for name, peer in peers:
         if scope.component.node(name) not in scope.expansion.nodes:
-            rule = {"securityGroupId": to, "ipProtocol": "tcp", "fromPort": port, "toPort": port, "description": why}
-            scope.aws(name, _RULE, {**rule, **peer, "tags": scope.tags})
+            add_rule(scope, name, to=to, port=port, peer=peer, why=why)
     return tuple(scope.component.node(name) for name, _ in peers)
+
+
+def add_rule(scope: Scope, local: str, *, to: Value, port: int, peer: Mapping[str, Value], why: str) -> None:
+    """Add a rule that lets `peer`, as EC2 names one, reach port `port` (TCP) of what has the security group `to`."""
+    rule = {"securityGroupId": to, "ipProtocol": "tcp", "fromPort": port, "toPort": port, "description": why}
+    scope.aws(local, _RULE, {**rule, **peer, "tags": scope.tags})
 
 
 def callers_group(scope: Scope) -> Value:
@@ -76,7 +81,7 @@ def pods_group(scope: Scope) -> Value:
     """
     if cluster := scope.cluster_of():
         return cluster.security_group
-    if scope.environment.cluster in ("", LOCAL):
+    if not scope.environment.eks_cluster:
         return None
     scope.expansion.provider(KUBERNETES)  # adds the lookup of the cluster
     return Ref(CLUSTER, ("vpcConfig", "clusterSecurityGroupId"))

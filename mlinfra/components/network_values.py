@@ -10,7 +10,7 @@ from mlinfra.authoring import Many
 from mlinfra.components.bucket import Bucket
 from mlinfra.components.key import Key
 from mlinfra.components.network_plan import Range, ZoneName
-from mlinfra.components.values import Structure
+from mlinfra.components.values import LogDays, Structure
 
 VpcId = Annotated[str, Field(pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$", examples=["vpc-0123456789abcdef0"])]
 """The id of a VPC."""
@@ -59,10 +59,7 @@ class FlowLogs(Structure):
     traffic: Literal["all", "accepted", "rejected"] = "all"
     """Which traffic: all of it, what was let through, or what was not."""
 
-    days: (
-        Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
-        | None
-    ) = None
+    days: LogDays | None = None
     """Days for which CloudWatch keeps them, by default as the tier says. CloudWatch Logs takes these numbers alone
     (CloudWatch Logs API reference, `PutRetentionPolicy`)."""
 

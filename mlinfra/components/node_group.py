@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from mlinfra import naming
+from mlinfra.components.eks_values import Eks
 from mlinfra.components.network import Network
 from mlinfra.components.node_pool import NodePool
 from mlinfra.expansion import Scope
-from mlinfra.graph import Pool, Ref, Value, join
+from mlinfra.graph import Ref, Value, join
 
 NODE_GROUP: Final = "aws:eks/nodeGroup:NodeGroup"
 LAUNCH_TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -37,13 +38,12 @@ start another one (Cluster Autoscaler, "Cluster Autoscaler on AWS", "Special not
 def add_node_group(
     scope: Scope,
     pool: NodePool,
+    eks: Eks,
+    network: Network,
     *,
     cluster: Ref,
     cluster_name: str,
-    version: str,
     role: Value,
-    network: Network,
-    tags: Mapping[str, str],
     after: tuple[str, ...],
 ) -> str:
     """Add a pool's launch template and its node group to a cluster; returns the name of the node group's node.
@@ -52,8 +52,7 @@ def add_node_group(
     the first machine starts.
     """
     local = f"pool-{pool.identity}"
-    declared = pool.declared()
-    template = _launch_template(scope, pool, f"{local}-template", tags)
+    template = _launch_template(scope, pool, f"{local}-template", eks.tags)
     found = {
         "clusterName": cluster,
         "nodeGroupName": _name(pool),
@@ -62,16 +61,16 @@ def add_node_group(
         "amiType": pool.ami_type,
         "capacityType": "SPOT" if pool.spot else "ON_DEMAND",
         "instanceTypes": [pool.instance_type],
-        "version": version,
+        "version": eks.version,
         "launchTemplate": {"id": template, "version": join(Ref(template.node, ("latestVersion",)))},
         "scalingConfig": {"minSize": pool.min, "maxSize": pool.max, "desiredSize": pool.min},
         "updateConfig": {"maxUnavailablePercentage": 33},
         "labels": _labels(pool),
-        "tags": {**tags, **scope.tags, **_autoscaler_tags(declared, cluster_name, pool)},
+        "tags": {**eks.tags, **scope.tags, **_autoscaler_tags(pool, cluster_name)},
     }
-    if declared.taints:
+    if pool.all_taints:
         found["taints"] = [
-            {"key": key, "value": value, "effect": _EFFECTS[effect]} for key, value, effect in declared.taints
+            {"key": key, "value": value, "effect": _EFFECTS[effect]} for key, value, effect in pool.all_taints
         ]
     # How many machines there are is the autoscaler's affair, within `min` and `max`.
     group = scope.aws(local, NODE_GROUP, found, depends_on=after, ignore_changes=("scalingConfig.desiredSize",))
@@ -129,7 +128,7 @@ def _launch_template(scope: Scope, pool: NodePool, local: str, tags: Mapping[str
     )
 
 
-def _autoscaler_tags(declared: Pool, cluster_name: str, pool: NodePool) -> dict[str, str]:
+def _autoscaler_tags(pool: NodePool, cluster_name: str) -> dict[str, str]:
     """What the cluster autoscaler takes a machine to be like before there is one.
 
     It reads a managed node group's own tags, besides its labels and taints (`eks:DescribeNodegroup`); EKS itself puts
@@ -143,5 +142,5 @@ def _autoscaler_tags(declared: Pool, cluster_name: str, pool: NodePool) -> dict[
         f"{AUTOSCALER}/{cluster_name}": "owned",
         **{f"{template}/resources/{name}": str(count) for name, count in resources.items()},
         **{f"{template}/label/{key}": value for key, value in sorted(_labels(pool).items()) if value},
-        **{f"{template}/taint/{key}": f"{value}:{effect}" for key, value, effect in declared.taints},
+        **{f"{template}/taint/{key}": f"{value}:{effect}" for key, value, effect in pool.all_taints},
     }

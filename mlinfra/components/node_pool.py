@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from mlinfra.authoring import Component, Many
-from mlinfra.components.instances import Instance, instance
+from mlinfra.components.instances import Instance, InstanceType, instance
 from mlinfra.components.network_plan import ZoneName
 from mlinfra.components.quantities import GPU
-from mlinfra.components.values import Taint
+from mlinfra.components.values import LabelKey, LabelValue, Taint, repeated
 from mlinfra.expansion import DOMAIN, Scope
 from mlinfra.graph import Pool
 
@@ -18,9 +18,6 @@ NEURON = "aws.amazon.com/neuron"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 GPU_PRESENT = "nvidia.com/gpu.present"
 """The label by which NVIDIA's own software knows machines with GPUs."""
-
-LabelKey = Annotated[str, Field(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
-LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
 
 AmiType = Literal[
     "AL2023_x86_64_STANDARD",
@@ -52,7 +49,7 @@ class NodePool(Component):
     GPUs; machines with Inferentia or Trainium carry `aws.amazon.com/neuron=present:NoSchedule`.
     """
 
-    instance_type: str
+    instance_type: InstanceType
     """EC2 instance type, such as `g5.xlarge`."""
 
     min: int = Field(default=0, ge=0, le=1000)
@@ -83,11 +80,6 @@ class NodePool(Component):
     """The system that machines start with, where the stack makes the cluster; by default Amazon Linux 2023 for their
     processors and accelerators."""
 
-    @field_validator("instance_type")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        return instance(name).name
-
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.min > self.max:
@@ -95,9 +87,13 @@ class NodePool(Component):
         return self
 
     @model_validator(mode="after")
-    def _system_fits(self) -> Self:
-        if len(set(self.zones)) < len(self.zones):
+    def _zones_once(self) -> Self:
+        if repeated(self.zones):
             raise ValueError("zones names a zone more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _system_fits(self) -> Self:
         if self.ami is None:
             return self
         machine = self.machine
@@ -134,9 +130,10 @@ class NodePool(Component):
     @property
     def ami_type(self) -> AmiType:
         """The system that machines start with (EKS user guide, "Create nodes with optimized Amazon Linux images")."""
-        arm, machine = self.machine.architecture == "arm64", self.machine
         if self.ami is not None:
             return self.ami
+        machine = self.machine
+        arm = machine.architecture == "arm64"
         if machine.gpus:
             return "AL2023_ARM_64_NVIDIA" if arm else "AL2023_x86_64_NVIDIA"
         if machine.neuron_devices:
@@ -149,15 +146,23 @@ class NodePool(Component):
         present = {GPU_PRESENT: "true"} if self.machine.gpus else {}
         return {f"{DOMAIN}/pool": self.identity, **present, **self.labels}
 
-    def declared(self) -> Pool:
-        """The machines as the graph has them."""
+    @property
+    def all_taints(self) -> tuple[tuple[str, str, str], ...]:
+        """Key, value and effect of the taints: those that keep accelerators for their users, and the pool's own."""
+        return (
+            *((name, "present", "NoSchedule") for name in self.accelerators),
+            *((taint.key, taint.value, taint.effect) for taint in self.taints),
+        )
+
+    def expand(self, scope: Scope) -> None:
+        """Declare the machines; a cluster that the stack makes starts them."""
         machine = self.machine
         labels = {
             INSTANCE_TYPE: machine.name,
             "kubernetes.io/arch": "arm64" if machine.architecture == "arm64" else "amd64",
             "eks.amazonaws.com/capacityType": "SPOT" if self.spot else "ON_DEMAND",
         }
-        return Pool(
+        pool = Pool(
             name=self.identity,
             instance_type=machine.name,
             cpu=machine.cpu,
@@ -168,12 +173,6 @@ class NodePool(Component):
             max=self.max,
             spot=self.spot,
             labels={**labels, **self.own_labels},
-            taints=(
-                *((name, "present", "NoSchedule") for name in self.accelerators),
-                *((taint.key, taint.value, taint.effect) for taint in self.taints),
-            ),
+            taints=self.all_taints,
         )
-
-    def expand(self, scope: Scope) -> None:
-        """Declare the machines; a cluster that the stack makes starts them."""
-        scope.pool(self.declared())
+        scope.pool(pool)

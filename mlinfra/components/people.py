@@ -10,6 +10,8 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from mlinfra.authoring import Many
+from mlinfra.components.values import repeated
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
@@ -107,16 +109,19 @@ def check_group(name: str) -> str:
     return name
 
 
-def check_groups(names: Sequence[str]) -> Sequence[str]:
-    """Groups, each once; raises `ValueError`."""
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"the group {', '.join(map(repr, twice))} is named more than once")
+def _once(names: Sequence[str]) -> Sequence[str]:
+    if twice := repeated(names):
+        named = "the group {} is" if len(twice) == 1 else "the groups {} are"
+        raise ValueError(f"{named.format(', '.join(map(repr, twice)))} named more than once")
     return names
 
 
 Group = Annotated[str, Field(max_length=256), AfterValidator(check_group)]
 """A group as the API server hears of it: `ml-leads`, `cn=ml-leads,ou=groups,dc=example,dc=com`. Where the server puts a
 prefix before the names of the provider (`--oidc-groups-prefix`), with the prefix."""
+
+Groups = Annotated[Many[Group], AfterValidator(_once)]
+"""Groups, each once."""
 
 
 def rules(role: Role) -> list[dict[str, Value]]:
@@ -144,12 +149,15 @@ def add_roles(scope: Scope, namespace: Value, groups: Mapping[Role, Iterable[str
         subjects = [{"kind": "Group", "apiGroup": RBAC, "name": name} for name in names]
         if not subjects:
             continue
-        name = f"mlinfra:{role}"
-        made = scope.kubernetes(
-            f"people-{role}", f"{RBAC}/v1", "Role", name, {"rules": rules(role)}, namespace=namespace
-        )
-        bound = {
-            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": Ref(made.node, ("metadata", "name"))},
-            "subjects": subjects,
-        }
-        scope.kubernetes(f"people-{role}-binding", f"{RBAC}/v1", "RoleBinding", name, bound, namespace=namespace)
+        bind(scope, f"people-{role}", f"mlinfra:{role}", rules(role), subjects, namespace)
+
+
+def bind(
+    scope: Scope, local: str, name: str, allowed: Sequence[Value], subjects: Sequence[Value], namespace: Value = None
+) -> None:
+    """Add a role with these rules, and the binding that gives it to the subjects: in a namespace, or everywhere."""
+    api, kind = f"{RBAC}/v1", "ClusterRole" if namespace is None else "Role"
+    role = scope.kubernetes(local, api, kind, name, {"rules": allowed}, namespace=namespace)
+    reference = {"apiGroup": RBAC, "kind": kind, "name": Ref(role.node, ("metadata", "name"))}
+    body = {"roleRef": reference, "subjects": subjects}
+    scope.kubernetes(f"{local}-binding", api, f"{kind}Binding", name, body, namespace=namespace)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
-
-from pydantic import AfterValidator
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from mlinfra.authoring import Component, Many
 from mlinfra.components import network_policies
+from mlinfra.components.access import Grant, service_account
+from mlinfra.components.image_repository import SIGN_IN
 from mlinfra.components.network_policies import Egress
-from mlinfra.components.people import Group, add_roles, check_groups
+from mlinfra.components.people import Groups, add_roles
 from mlinfra.components.quantities import GPU, cores, gibibytes
 from mlinfra.components.values import Quota
 from mlinfra.expansion import Scope
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mlinfra.components.node_pool import NodePool
 
 Priority = Literal["training-low", "training-high", "serving"]
-Groups = Annotated[Many[Group], AfterValidator(check_groups)]
 
 SYSTEM_PRIORITIES: Final = ("system-cluster-critical", "system-node-critical")
 """Kubernetes' own classes: their pods take the place of any other (Kubernetes, "Pod Priority and Preemption")."""
@@ -95,6 +94,13 @@ class Place(Component):
             network_policies.close(scope, self.namespace, self.egress)
         add_roles(scope, self.namespace, {"admin": self.admins, "developer": self.developers, "viewer": self.viewers})
 
+    def add_builders(self, scope: Scope, *grants: Grant) -> None:
+        """The service account of pods that build images, named like the place; on AWS they may do what the grants say,
+        besides signing in to ECR."""
+        service_account(scope, self.namespace, (SIGN_IN, *grants))
+        if scope.environment.has_aws:
+            network_policies.let_out(scope, self.namespace, *network_policies.aws(), labels=network_policies.BUILD)
+
     def _limits(self, scope: Scope) -> None:
         """The quota, and defaults for containers that ask for nothing: a quota refuses pods that say nothing."""
 
@@ -120,13 +126,8 @@ class Place(Component):
         """What the pools' machines leave to pods when all of them run; empty where there are no pools."""
         if not self.pools:
             return {}
-        counted = [(pool.machine, pool.max) for pool in self.pools]
-        return {
-            "cpu": sum(machine.cpu * count for machine, count in counted),
-            "memory": sum(machine.memory * count for machine, count in counted),
-            "gpus": sum(machine.gpus * count for machine, count in counted),
-            "pods": sum(machine.pods * count for machine, count in counted),
-        }
+        # A machine's facts have the names of the quota's fields.
+        return {what: sum(getattr(pool.machine, what) * pool.max for pool in self.pools) for what in Quota.model_fields}
 
     @property
     def hard_quota(self) -> dict[str, str]:

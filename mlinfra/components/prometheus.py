@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import yaml
 
-from mlinfra.components.signals import Signal, Watched
+from mlinfra.components.signals import PROMETHEUS_LABEL, Signal, Watched
 from mlinfra.components.values import Route
-from mlinfra.components.workload import COMPONENT_LABEL
 
 STATE_METRICS_PORT: Final = 8080
 CONFIG: Final = "prometheus.yml"
@@ -65,7 +64,6 @@ def _rule(component: Watched, signal: Signal, route: Route) -> dict[str, Any]:
 def _pods() -> dict[str, Any]:
     """Pods with the annotations `prometheus.io/scrape`, `port` and `path`."""
     annotation = "__meta_kubernetes_pod_annotation_prometheus_io"
-    label = COMPONENT_LABEL.replace(".", "_").replace("/", "_")
     return {
         "job_name": "pods",
         "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"own_namespace": True}}],
@@ -80,7 +78,7 @@ def _pods() -> dict[str, Any]:
                 "replacement": "$1:$2",
                 "target_label": "__address__",
             },
-            {"source_labels": [f"__meta_kubernetes_pod_label_{label}"], "target_label": "component"},
+            {"source_labels": [f"__meta_kubernetes_pod_label_{PROMETHEUS_LABEL}"], "target_label": "component"},
             {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
         ],
     }

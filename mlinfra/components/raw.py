@@ -10,12 +10,12 @@ from pydantic import Field, SecretStr, field_validator
 
 from mlinfra.authoring import Component
 from mlinfra.components.targets import needs_aws, needs_kubernetes
-from mlinfra.expansion import AWS, KUBERNETES, Scope
+from mlinfra.expansion import AWS, Scope
 from mlinfra.graph import Call, Document, Join, Kind, Options, Ref, Secret, Value, references
 from mlinfra.naming import component_of
 
 Token = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*:[A-Za-z0-9][A-Za-z0-9._/-]*:[A-Za-z0-9]+$")]
-_DEFAULTS = {"aws": (AWS, needs_aws), "kubernetes": (KUBERNETES, needs_kubernetes)}
+_NEEDS = {"aws": needs_aws, "kubernetes": needs_kubernetes}
 
 
 class Raw(Component):
@@ -60,23 +60,20 @@ class Raw(Component):
     def expand(self, scope: Scope) -> None:
         """The resource, and its provider instance where it has one of its own."""
         package = self.type.partition(":")[0]
-        default, needed = _DEFAULTS.get(package, (None, None))
-        if needed is not None and not needed(scope):
+        if package in _NEEDS and not _NEEDS[package](scope):
             return
-        if default is not None and self.provider is None:
-            provider = self._default_provider(scope, default)
-        else:
-            token = f"pulumi:providers:{package}"
-            provider = scope.add("provider", token, self.provider or {}, Kind.PROVIDER, Options()).node
-        options = Options(protect=self.protect or scope.protected, provider=provider)
+        options = Options(protect=self.protect or scope.protected, provider=self._provider(scope, package))
         scope.add("resource", self.type, self.inputs, Kind.RESOURCE, options)
 
-    def _default_provider(self, scope: Scope, name: str) -> str:
-        """The stack's; for a Kubernetes object that of the cluster which its namespace, or what it refers to, is in."""
-        if name != KUBERNETES:
-            return scope.expansion.provider(name)
-        metadata = self.inputs.get("metadata")
-        return scope.kubernetes_provider(metadata.get("namespace") if isinstance(metadata, Mapping) else None)
+    def _provider(self, scope: Scope, package: str) -> str:
+        """The stack's; for a Kubernetes object that of the cluster which its namespace, or what it refers to, is in;
+        where the stack has none, or inputs are given, one of its own."""
+        if self.provider is None and package == "aws":
+            return scope.expansion.provider(AWS)
+        if self.provider is None and package == "kubernetes":
+            metadata = self.inputs.get("metadata")
+            return scope.kubernetes_provider(metadata.get("namespace") if isinstance(metadata, Mapping) else None)
+        return scope.add("provider", f"pulumi:providers:{package}", self.provider or {}, Kind.PROVIDER, Options()).node
 
 
 def _value(value: Any, where: str) -> Value:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator
 
 from mlinfra.authoring import Component
+from mlinfra.components.workload import COMPONENT_LABEL
 from mlinfra.graph import Value
+
+PROMETHEUS_LABEL: Final = re.sub(r"[^A-Za-z0-9]", "_", COMPONENT_LABEL)
+"""The label of a component's pods as Prometheus and kube-state-metrics write it."""
 
 Severity = Literal["critical", "warning"]
 """Critical: something is broken now. Warning: it will break, or works badly."""

@@ -20,7 +20,7 @@ def needs_aws(scope: Scope) -> bool:
 
 
 def needs_kubernetes(scope: Scope) -> bool:
-    """Whether there is a Kubernetes cluster for the component: the target's, or one that the stack makes.
+    """Whether there is a Kubernetes cluster for the component: the target's, or one that the stack brings along.
 
     Notes an error where there is none.
     """

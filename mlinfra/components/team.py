@@ -7,17 +7,17 @@ from typing import Self
 
 from pydantic import model_validator
 
-from mlinfra.components.access import Grant, service_account
-from mlinfra.components.image_repository import PULL, PUSH, SIGN_IN, ImageRepository
-from mlinfra.components.network_policies import BUILD, aws, let_out
+from mlinfra.components.access import Grant
+from mlinfra.components.image_repository import PULL, PUSH, ImageRepository
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.place import Place, Priority
+from mlinfra.components.quantities import counted
 from mlinfra.components.targets import needs_kubernetes
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref
 
-_UNITS = {"cpu": " cores", "memory": " GiB of memory", "gpus": " GPUs", "pods": " pods"}
+_UNITS = {"cpu": "cores", "memory": "GiB of memory", "gpus": "GPUs", "pods": "pods"}
 
 
 class Team(Place):
@@ -69,10 +69,8 @@ class Team(Place):
             return
         self._check_quota(scope)
         self.add_namespace(scope)
-        grants = self._builders(scope)
-        service_account(scope, self.namespace, grants)
-        if grants:
-            let_out(scope, self.namespace, *aws(), labels=BUILD)
+        pushed = [Grant((*PULL, *PUSH), (self.repository.arn,))] if self.repository else []
+        self.add_builders(scope, Grant(PULL, (self.cluster.repository_arn,)), *pushed)
 
     def _check_quota(self, scope: Scope) -> None:
         """Note as an error a quota that the cluster could never fill."""
@@ -80,17 +78,9 @@ class Team(Place):
         for what, most in offered.items():
             if given.get(what, 0) > most:
                 scope.problem(
-                    f"the quota of team {self.name!r} is {given[what]:g}{_UNITS[what]}, more than cluster "
+                    f"the quota of team {self.name!r} is {counted(given[what], _UNITS[what])}, more than cluster "
                     f"{self.cluster.name!r} can have",
-                    detail=f"Its pools offer {most:g}{_UNITS[what]} to pods when all of their machines run.",
+                    detail=f"Its pools offer {counted(most, _UNITS[what])} to pods when all of their machines run.",
                     remedy=f"Ask for less, or raise `max` of a pool: {', '.join(pool.name for pool in self.pools)}.",
                     code="team-quota",
                 )
-
-    def _builders(self, scope: Scope) -> list[Grant]:
-        """What pulling images takes, and pushing them to the team's own repository."""
-        if not scope.environment.has_aws:
-            return []
-        pulled = Grant(PULL, (self.cluster.repository_arn,))
-        pushed = [Grant((*PULL, *PUSH), (self.repository.arn,))] if self.repository else []
-        return [SIGN_IN, pulled, *pushed]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from mlinfra.authoring import Many
 from mlinfra.components import eks as own_cluster
-from mlinfra.components.access import Grant, service_account
+from mlinfra.components.access import Grant
 from mlinfra.components.eks_values import Eks, ExistingEks
-from mlinfra.components.image_repository import PULL, PUSH, SIGN_IN, ImageRepository, add_repository
-from mlinfra.components.network_policies import BUILD, aws, let_out
+from mlinfra.components.image_repository import PULL, PUSH, ImageRepository, add_repository
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.place import Place, Priority
 from mlinfra.components.targets import needs_kubernetes
@@ -128,15 +127,6 @@ class TrainingCluster(Place):
             body = {"value": value, "preemptionPolicy": preemption, "globalDefault": False, "description": meaning}
             # Priority classes belong to no namespace, so their names tell stacks apart.
             scope.kubernetes(f"priority-{name}", "scheduling.k8s.io/v1", "PriorityClass", scope.label_name(name), body)
-        grants = self._builders(scope)
-        service_account(scope, self.namespace, grants)
-        if grants:
-            let_out(scope, self.namespace, *aws(), labels=BUILD)
-
-    def _builders(self, scope: Scope) -> list[Grant]:
-        """What pushing images and pulling them takes; adds the repository where none is given."""
-        if not scope.environment.has_aws:
-            return []
-        if self.repository is None:
+        if self.repository is None and scope.environment.has_aws:
             add_repository(scope)
-        return [SIGN_IN, Grant((*PULL, *PUSH), (self.repository_arn,))]
+        self.add_builders(scope, Grant((*PULL, *PUSH), (self.repository_arn,)))

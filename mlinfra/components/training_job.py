@@ -5,21 +5,13 @@ What a run can be besides one pod is in `job_values`; the template is made in `j
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from mlinfra.authoring import Many
 from mlinfra.components import job_checks, job_signals, job_template
-from mlinfra.components.access import (
-    Anonymizes,
-    Data,
-    Erasable,
-    check_flow,
-    data_grants,
-    open_ways,
-    service_account,
-)
+from mlinfra.components.access import Anonymizes, Data, Erasable, Workload, connect
 from mlinfra.components.bucket import Bucket
 from mlinfra.components.job_data import stores
 from mlinfra.components.job_queue import JobQueue
@@ -29,18 +21,16 @@ from mlinfra.components.place import Place
 from mlinfra.components.signals import Signal, Watched
 from mlinfra.components.targets import needs_kubernetes
 from mlinfra.components.values import Image
-from mlinfra.components.workload import Request
+from mlinfra.components.workload import Request, requested
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref
 
-SHARE = 0.9
-"""How much of a machine's offer jobs take by default; the rest is for what runs on every machine, such as agents."""
-
-_GRACE = 30
-_GRACE_WITH_CHECKPOINTS = 90
+_GRACE: Final = 30
+_GRACE_WITH_CHECKPOINTS: Final = 90
+_USUAL: Final = Request(cpu=1.0, memory=4.0)
 
 
-class TrainingJob(Watched):
+class TrainingJob(Watched, Workload):
     """A training job's template; `up` declares it and starts nothing. `mlinfra run` makes a run from it:
 
         fit = TrainingJob("fit", cluster=cluster, pool=gpu, gpus=1, image=p.image, config={"lr": 0.1, "epochs": 3},
@@ -161,16 +151,6 @@ class TrainingJob(Watched):
         return self
 
     @property
-    def service_account(self) -> Ref:
-        """The name of the service account that runs use."""
-        return self.output("service-account", "metadata", "name")
-
-    @property
-    def role_arn(self) -> Ref:
-        """The ARN of the role of its pods; on AWS, where it reads or writes something."""
-        return self.output("role", "arn")
-
-    @property
     def template(self) -> Ref:
         """The name of the object that runs are made from."""
         return self.output(job_template.TEMPLATE, "metadata", "name")
@@ -178,11 +158,7 @@ class TrainingJob(Watched):
     @property
     def request(self) -> Request:
         """What one pod asks for; of a Ray cluster, one worker."""
-        machine = self.pool.machine
-        share = SHARE * self.gpus / machine.gpus if self.gpus and machine.gpus else 0.0
-        cpu = self.cpu or (round(machine.cpu * share, 1) if share else 1.0)
-        memory = self.memory or (float(int(machine.memory * share)) if share else 4.0)
-        return Request(cpu, memory, self.gpus)
+        return requested(self.pool, self.gpus, self.cpu, self.memory, _USUAL)
 
     @property
     def grace(self) -> int:
@@ -190,6 +166,11 @@ class TrainingJob(Watched):
         if self.grace_seconds is not None:
             return self.grace_seconds
         return _GRACE_WITH_CHECKPOINTS if self.checkpoints else _GRACE
+
+    @property
+    def deadline_seconds(self) -> int:
+        """Seconds after which a run is stopped."""
+        return self.deadline_hours * 3600
 
     def signals(self) -> tuple[Signal, ...]:
         """A run that failed, a run that is about to meet its deadline."""
@@ -200,10 +181,9 @@ class TrainingJob(Watched):
         if not needs_kubernetes(scope):
             return
         job_checks.check(self, scope)
-        namespace, held = self.cluster.namespace, stores(self)
-        check_flow(scope, held.reads, held.writes, self.anonymizes)
-        grants = data_grants(held.reads, held.writes, self.erases)
-        account = service_account(scope, namespace, grants, anonymizes=self.anonymizes)
-        open_ways(scope, namespace, held.reads, held.writes, self.erases)
+        held = stores(self)
+        account = connect(
+            scope, self.cluster.namespace, held.reads, held.writes, self.erases, anonymizes=self.anonymizes
+        )
         if self.image is not None:
             job_template.add(self, scope, account)

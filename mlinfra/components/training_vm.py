@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from mlinfra.authoring import Component, Many
 from mlinfra.components import training_vm_boot
@@ -14,14 +14,16 @@ from mlinfra.components.access import (
     DataStore,
     Erasable,
     Grant,
+    add_role,
     admit,
+    attach,
     check_flow,
     data_grants,
     data_variables,
-    partition,
     policy,
+    trusted,
 )
-from mlinfra.components.instances import Instance, instance
+from mlinfra.components.instances import Instance, InstanceType, instance
 from mlinfra.components.key_use import check_key
 from mlinfra.components.network import Network, default_network
 from mlinfra.components.network_rules import MACHINE_GROUP, closed_group
@@ -61,7 +63,7 @@ class TrainingVm(Component):
 
     holds_data: ClassVar[bool] = True
 
-    instance_type: str
+    instance_type: InstanceType
     """EC2 instance type, such as `g5.xlarge`. Another size stops the machine, changes it and starts it again."""
 
     network: Network | None = Field(default_factory=default_network)
@@ -102,11 +104,6 @@ class TrainingVm(Component):
     """Further tags on the machine and its disk."""
 
     # ------------------------------------------------------------------------------------ checks
-
-    @field_validator("instance_type")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        return instance(name).name
 
     @model_validator(mode="after")
     def _image_fits(self) -> Self:
@@ -152,7 +149,14 @@ class TrainingVm(Component):
         if not needs_aws(scope):
             return
         network = self.network
-        if network is None or not self._has_a_place(scope, network):
+        if network is None:
+            scope.problem(
+                f"machine {self.name!r} is on AWS and in no network",
+                remedy='Name one: `network=Network("network")`, or leave `network` out.',
+                code="machine-without-network",
+            )
+            return
+        if not self._has_a_place(scope, network):
             return
         stores = self._stores(scope)
         check_key(scope, self.volume.key, "ec2")
@@ -208,18 +212,8 @@ class TrainingVm(Component):
 
     def _profile(self, scope: Scope) -> tuple[Ref, tuple[str, ...]]:
         """The instance profile, and the nodes that make its role complete."""
-        name = scope.label_name(limit=64)  # IAM, "IAM and AWS STS quotas": role names have at most 64 characters
-        trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        role = scope.aws(
-            "role",
-            "aws:iam/role:Role",
-            {
-                "name": name,
-                "description": f"Machine {self.name}, stack {scope.environment.name}",
-                "assumeRolePolicy": policy([trust]),
-                "tags": scope.tags,
-            },
-        )
+        description = f"Machine {self.name}, stack {scope.environment.name}"
+        role = add_role(scope, "role", description, trusted("ec2.amazonaws.com"))
         grants = data_grants(self.reads, self.writes, self.erases)
         admit(scope, grants, role)
         statements = [grant.statement() for grant in grants]
@@ -230,15 +224,9 @@ class TrainingVm(Component):
         )
         # Sessions take what the agent does, and AWS keeps the managed policy in step with its agent (Systems Manager
         # user guide, "Configure instance permissions required for Systems Manager").
-        managed = f"arn:{partition(scope)}:iam::aws:policy/{_SSM_CORE}"
-        sessions = scope.aws(
-            "sessions",
-            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-            {"role": role, "policyArn": managed},
-        )
-        profile = scope.aws(
-            "profile", "aws:iam/instanceProfile:InstanceProfile", {"name": name, "role": role, "tags": scope.tags}
-        )
+        sessions = attach(scope, "sessions", role, _SSM_CORE)
+        inputs = {"name": scope.label_name(limit=64), "role": role, "tags": scope.tags}
+        profile = scope.aws("profile", "aws:iam/instanceProfile:InstanceProfile", inputs)
         return profile, (access.node, sessions.node)
 
     def _machine(self, scope: Scope, network: Network, group: Ref, profile: Ref, after: tuple[str, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
@@ -63,7 +62,7 @@ class Volume(Structure):
 
 def parameter_of(image: str, machine: Instance) -> str:
     """The name of the parameter that holds an image's id; empty for an id."""
-    if re.match(r"ami-", image):
+    if image.startswith("ami-"):
         return ""
     return PRESETS.get(image, image).format(arch=machine.architecture)
 

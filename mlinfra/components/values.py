@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
@@ -10,6 +12,20 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from mlinfra.documented import Documented
+
+LabelKey = Annotated[str, Field(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
+LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
+"""Labels' keys and values (Kubernetes, "Labels and Selectors"), whose form taints have, too."""
+
+LogDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+"""The numbers of days for which CloudWatch Logs keeps a log (CloudWatch Logs API reference, `PutRetentionPolicy`)."""
+
+
+def repeated(items: Iterable[str]) -> list[str]:
+    """Those that stand among the items more than once, each once, in their order as texts."""
+    return sorted(item for item, count in Counter(items).items() if count > 1)
 
 
 class _Text(str):
@@ -88,6 +104,11 @@ class Receiver(_Text):
         return self.partition(":")[2]
 
 
+NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+"""Names in Kubernetes (Kubernetes, "Object Names and IDs"): labels by RFC 1123, and subdomains."""
+
+
 class Structure(Documented):
     """Base of values with several fields: no unknown field, no type guessed, frozen."""
 
@@ -127,10 +148,10 @@ class Taint(Structure):
     Source: Kubernetes, "Taints and Tolerations".
     """
 
-    key: Annotated[str, Field(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
+    key: LabelKey
     """The taint's key, with a prefix or without."""
 
-    value: Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")] = ""
+    value: LabelValue = ""
     """The taint's value."""
 
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"

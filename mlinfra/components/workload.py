@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mlinfra.components.node_pool import INSTANCE_TYPE, NodePool
-from mlinfra.components.quantities import GPU, cores, gibibytes
+from mlinfra.components.quantities import GPU, cores, counted, gibibytes
 from mlinfra.expansion import DOMAIN, Scope
 from mlinfra.graph import Value
 
@@ -18,7 +18,18 @@ USER: Final = 1000
 """User and group that containers run as, unless the component says otherwise; images need not name a user."""
 
 COMPONENT_LABEL: Final = f"{DOMAIN}/component"
-_MOVING = f"{DOMAIN}/blueprint-version"
+_MOVING: Final = f"{DOMAIN}/blueprint-version"
+
+HTTP: Final = "http"
+"""The name of the port at which pods answer over HTTP."""
+
+_SHARE: Final = 0.9
+"""How much of a machine's offer pods with GPUs take by default, by their share of its GPUs; the rest is for what runs
+on every machine, such as agents."""
+
+_SHARED: Final = "shared-memory"
+SHARED_MEMORY: Final = {"name": _SHARED, "mountPath": "/dev/shm"}  # noqa: S108 — where PyTorch looks
+"""Where a container has the volume of `shared_memory`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,15 @@ class Request:
         return {"requests": {"cpu": cores(self.cpu), **memory, **accelerators}, "limits": {**memory, **accelerators}}
 
 
+def requested(pool: NodePool | None, gpus: int, cpu: float | None, memory: float | None, usual: Request) -> Request:
+    """What a pod asks for where nobody says: its share of a machine by GPUs, and without GPUs `usual`."""
+    machine = pool.machine if pool else None
+    if machine and gpus and machine.gpus:
+        share = _SHARE * gpus / machine.gpus
+        usual = Request(round(machine.cpu * share, 1), float(int(machine.memory * share)))
+    return Request(cpu or usual.cpu, memory or usual.memory, gpus)
+
+
 def check_placement(scope: Scope, cluster: Place, pool: NodePool | None, request: Request) -> None:
     """Note as errors what keeps a pod from ever running: a pool of another cluster, more than one machine has."""
     name = scope.component.name
@@ -61,15 +81,15 @@ def check_placement(scope: Scope, cluster: Place, pool: NodePool | None, request
             code="placement-other-cluster",
         )
     machine = pool.machine
-    for what, asked, offered, unit in (
-        ("GPUs", request.gpus, machine.gpus, ""),
-        ("cores", request.cpu, machine.cpu, ""),
-        ("memory", request.memory, machine.memory, " GiB"),
+    for what, asked, offered in (
+        ("GPUs", request.gpus, machine.gpus),
+        ("cores", request.cpu, machine.cpu),
+        ("GiB memory", request.memory, machine.memory),
     ):
         if asked > offered:
             scope.problem(
-                f"{name} asks for {asked:g}{unit} {what}, more than one machine of pool {pool.name!r} has",
-                detail=f"A {machine.name} leaves {offered:g}{unit} to pods.",
+                f"{name} asks for {counted(asked, what)}, more than one machine of pool {pool.name!r} has",
+                detail=f"A {machine.name} leaves {counted(offered, what)} to pods.",
                 remedy="Ask for less, or give the pool a larger instance type.",
                 code="placement-too-large",
             )
@@ -115,6 +135,34 @@ def variables(*sources: Mapping[str, Value]) -> list[Value]:
         {"name": key, "valueFrom" if isinstance(merged[key], Mapping) else "value": merged[key]}
         for key in sorted(merged)
     ]
+
+
+def shared_memory(gib: float) -> dict[str, Value]:
+    """The volume for `/dev/shm`, which counts as the pod's memory.
+
+    The default of 64 MiB is too small for data loaders with several workers.
+    """
+    return {"name": _SHARED, "emptyDir": {"medium": "Memory", "sizeLimit": f"{max(64, int(gib * 1024))}Mi"}}
+
+
+def add_service(
+    scope: Scope, namespace: Value, port: int, *, awaited: bool = True, depends_on: tuple[str, ...] = ()
+) -> None:
+    """Add the Service by which the cluster reaches the port `http` of the component's pods.
+
+    The provider waits until a Service has pods, unless it is not `awaited`: there may be none.
+    """
+    ports = [{"name": HTTP, "port": port, "targetPort": HTTP, "protocol": "TCP"}]
+    scope.kubernetes(
+        "service",
+        "v1",
+        "Service",
+        scope.component.identity,
+        {"spec": {"type": "ClusterIP", "selector": selector(scope), "ports": ports}},
+        namespace=namespace,
+        annotations=None if awaited else {"pulumi.com/skipAwait": "true"},
+        depends_on=depends_on,
+    )
 
 
 def pod_security(user: int = USER) -> dict[str, Value]:

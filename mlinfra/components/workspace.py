@@ -6,38 +6,27 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from mlinfra.authoring import Component, Many
+from mlinfra.authoring import Many
 from mlinfra.components import workspace_access, workspace_pod
-from mlinfra.components.access import (
-    Anonymizes,
-    Data,
-    Erasable,
-    check_flow,
-    data_grants,
-    open_ways,
-    service_account,
-)
+from mlinfra.components.access import Anonymizes, Data, Erasable, Workload, connect
 from mlinfra.components.managed_secret import ManagedSecret
 from mlinfra.components.network_policies import let_out, tcp
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.place import Place
 from mlinfra.components.secret_sources import value_of
 from mlinfra.components.targets import needs_kubernetes
-from mlinfra.components.values import Image
-from mlinfra.components.workload import Request, check_placement, selector
+from mlinfra.components.values import Image, StorageClassName
+from mlinfra.components.workload import Request, add_service, check_placement, requested
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
 
-PORT: Final = 8888
-SHARE: Final = 0.9
-"""How much of a machine's offer a notebook takes by default, by its share of the GPUs."""
-
 _WEB: Final = (80, 443)
+_USUAL: Final = Request(cpu=2.0, memory=8.0)
 
 Framework = Literal["pytorch", "tensorflow"]
 
 
-class Workspace(Component):
+class Workspace(Workload):
     """A notebook server (Jupyter) for a team, in the namespace of its cluster.
 
         lab = Workspace("lab", cluster=cluster, pool=gpu, gpus=1, reads=[data], writes=[models], idle_minutes=90)
@@ -93,7 +82,7 @@ class Workspace(Component):
     home_path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]+$", max_length=200)] = "/home/jovyan"
     """Where the home folder is in the image."""
 
-    storage_class: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")] | None = None
+    storage_class: StorageClassName | None = None
     """The StorageClass of the home's volume; by default the cluster's own."""
 
     token: ManagedSecret | None = None
@@ -117,33 +106,19 @@ class Workspace(Component):
     # ------------------------------------------------------------------------------------ outputs
 
     @property
-    def service_account(self) -> Ref:
-        """The name of the service account that notebooks use."""
-        return self.output("service-account", "metadata", "name")
-
-    @property
-    def role_arn(self) -> Ref:
-        """The ARN of the role of its pod; on AWS, where it reads or writes something."""
-        return self.output("role", "arn")
-
-    @property
     def url(self) -> Value:
         """The address within the cluster, which the pod's own node reaches alone: `http://name.namespace.svc:8888`."""
-        return join("http://", self.identity, ".", self.cluster.namespace, f".svc:{PORT}")
+        return join("http://", self.identity, ".", self.cluster.namespace, f".svc:{workspace_pod.PORT}")
 
     @property
     def connect_command(self) -> Value:
         """The command that brings it to http://localhost:8888 on one's own machine."""
-        return join(
-            "kubectl --namespace ", self.cluster.namespace, " port-forward ", self._named("service"), f" {PORT}"
-        )
+        return self._kubectl("port-forward", "service", str(workspace_pod.PORT))
 
     @property
     def start_command(self) -> Value:
         """The command that starts it again once it has stopped."""
-        return join(
-            "kubectl --namespace ", self.cluster.namespace, " scale ", self._named("statefulset"), " --replicas=1"
-        )
+        return self._kubectl("scale", "statefulset", "--replicas=1")
 
     @property
     def token_value(self) -> Ref:
@@ -153,14 +128,10 @@ class Workspace(Component):
     @property
     def request(self) -> Request:
         """What it asks for."""
-        machine = self.pool.machine if self.pool else None
-        share = SHARE * self.gpus / machine.gpus if machine and self.gpus and machine.gpus else 0.0
-        cpu = self.cpu or (round(machine.cpu * share, 1) if machine and share else 2.0)
-        memory = self.memory or (float(int(machine.memory * share)) if machine and share else 8.0)
-        return Request(cpu, memory, self.gpus)
+        return requested(self.pool, self.gpus, self.cpu, self.memory, _USUAL)
 
-    def _named(self, kind: str) -> str:
-        return f"{kind}/{self.identity}"
+    def _kubectl(self, verb: str, kind: str, more: str) -> Value:
+        return join("kubectl --namespace ", self.cluster.namespace, f" {verb} ", f"{kind}/{self.identity}", f" {more}")
 
     # ------------------------------------------------------------------------------------ expansion
 
@@ -169,12 +140,9 @@ class Workspace(Component):
         if not needs_kubernetes(scope):
             return
         check_placement(scope, self.cluster, self.pool, self.request)
-        check_flow(scope, self.reads, self.writes, self.anonymizes)
         image = self._image(scope)
         namespace = self.cluster.namespace
-        grants = data_grants(self.reads, self.writes, self.erases)
-        account = service_account(scope, namespace, grants, anonymizes=self.anonymizes)
-        open_ways(scope, namespace, self.reads, self.writes, self.erases)
+        account = connect(scope, namespace, self.reads, self.writes, self.erases, anonymizes=self.anonymizes)
         if self.internet:
             let_out(scope, namespace, tcp(*_WEB))
         token = workspace_access.add_token(self, scope)
@@ -187,17 +155,8 @@ class Workspace(Component):
         server = scope.kubernetes(
             "server", "apps/v1", "StatefulSet", self.identity, {"spec": spec}, namespace=namespace
         )
-        port = {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}
-        scope.kubernetes(
-            "service",
-            "v1",
-            "Service",
-            self.identity,
-            {"spec": {"type": "ClusterIP", "selector": selector(scope), "ports": [port]}},
-            namespace=namespace,
-            annotations={"pulumi.com/skipAwait": "true"},  # a workspace that has stopped has no pods to wait for
-            depends_on=(server.node,),
-        )
+        # A workspace that has stopped has no pods to wait for.
+        add_service(scope, namespace, workspace_pod.PORT, awaited=False, depends_on=(server.node,))
 
     def _image(self, scope: Scope) -> str:
         if isinstance(self.image, Image):

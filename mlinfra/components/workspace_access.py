@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlinfra.components import cluster_store
 from mlinfra.components.network_policies import API_SERVER, let_out, tcp
-from mlinfra.components.people import RBAC
+from mlinfra.components.people import RBAC, bind
 from mlinfra.components.secret_sources import Generated, add_value
 from mlinfra.components.workload import selector
 from mlinfra.expansion import Scope
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = Path(__file__).with_name("workspace_stopper.py")
 TOKEN: Final = "token"  # noqa: S105 — the key in the Secret
-_V1: Final = f"{RBAC}/v1"
 
 
 def add_token(workspace: Workspace, scope: Scope) -> dict[str, Value] | None:
@@ -77,9 +76,5 @@ def _rule(group: str, resource: str, name: Value, *verbs: str) -> dict[str, Valu
 
 
 def _grant(workspace: Workspace, scope: Scope, what: str, rules: list[Value], subjects: list[Value]) -> None:
-    """A role with its binding. Names have a dot, which no component's name has."""
-    namespace, name = workspace.cluster.namespace, f"{workspace.identity}.{what}"
-    role = scope.kubernetes(what, _V1, "Role", name, {"rules": rules}, namespace=namespace)
-    reference = {"apiGroup": RBAC, "kind": "Role", "name": Ref(role.node, ("metadata", "name"))}
-    binding = {"roleRef": reference, "subjects": subjects}
-    scope.kubernetes(f"{what}-binding", _V1, "RoleBinding", name, binding, namespace=namespace)
+    """A role and who has it. Its name has a dot, which no component's name has."""
+    bind(scope, what, f"{workspace.identity}.{what}", rules, subjects, workspace.cluster.namespace)

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Final
 from mlinfra.components import cluster_store
 from mlinfra.components.access import data_variables
 from mlinfra.components.workload import (
+    HTTP,
+    SHARED_MEMORY,
     Request,
     container_security,
     placement,
     pod_labels,
     pod_security,
     selector,
+    shared_memory,
     variables,
 )
 from mlinfra.components.workspace_access import PROGRAM
@@ -32,8 +35,7 @@ _GROUP: Final = 100
 """The group of the user `jovyan` in these images, which owns what can be installed into (Jupyter Docker Stacks, "Common
 Features")."""
 
-_PORT: Final = "http"
-_NUMBER: Final = 8888
+PORT: Final = 8888
 _PROGRAMS: Final = "/opt/mlinfra"
 _ACCESS: Final = "/var/run/mlinfra/api"
 _STOPPER: Final = Request(cpu=0.01, memory=0.0625)
@@ -89,10 +91,8 @@ def stateful_set(
 def _pod(
     workspace: Workspace, scope: Scope, image: str, account: Ref, token: dict[str, Value], stopper: Ref | None
 ) -> dict[str, Value]:
-    # The default of 64 MiB is too small for data loaders with several workers. It counts as the pod's memory.
-    shared = {"medium": "Memory", "sizeLimit": f"{max(64, int(workspace.request.memory * 1024 / 4))}Mi"}
     containers = [_server(workspace, scope, image, token)]
-    volumes: list[Value] = [{"name": "shared-memory", "emptyDir": shared}]
+    volumes: list[Value] = [shared_memory(workspace.request.memory / 4)]
     if stopper is not None:
         containers.append(_stopper(workspace, image, token))
         volumes += [{"name": "stopper", "configMap": {"name": stopper}}, {"name": "api", "projected": _api_access()}]
@@ -113,18 +113,15 @@ def _pod(
 def _server(workspace: Workspace, scope: Scope, image: str, token: dict[str, Value]) -> dict[str, Value]:
     """Jupyter takes its token from the environment (Jupyter Server, "Security in the Jupyter Server")."""
     data = data_variables(scope, workspace.cluster.namespace, workspace.reads, (*workspace.writes, *workspace.erases))
-    alive = {"httpGet": {"path": "/api", "port": _PORT}, "timeoutSeconds": 5}
+    alive = {"httpGet": {"path": "/api", "port": HTTP}, "timeoutSeconds": 5}
     return {
         "name": "notebook",
         "image": image,
-        "ports": [{"name": _PORT, "containerPort": _NUMBER, "protocol": "TCP"}],
+        "ports": [{"name": HTTP, "containerPort": PORT, "protocol": "TCP"}],
         "env": variables(data, workspace.env, {"JUPYTER_TOKEN": {"secretKeyRef": token}}),
         "resources": workspace.request.resources(),
         "securityContext": container_security(read_only=False),
-        "volumeMounts": [
-            {"name": "home", "mountPath": workspace.home_path},
-            {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108 — where PyTorch looks
-        ],
+        "volumeMounts": [{"name": "home", "mountPath": workspace.home_path}, SHARED_MEMORY],
         "startupProbe": {**alive, "periodSeconds": 5, "failureThreshold": 60},
         "readinessProbe": {**alive, "periodSeconds": 10, "failureThreshold": 3},
     }
@@ -135,7 +132,7 @@ def _stopper(workspace: Workspace, image: str, token: dict[str, Value]) -> dict[
     env = {
         "API_ACCESS": _ACCESS,
         "JUPYTER_TOKEN": {"secretKeyRef": token},
-        "JUPYTER_URL": f"http://localhost:{_NUMBER}",
+        "JUPYTER_URL": f"http://localhost:{PORT}",
     }
     return {
         "name": "idle",

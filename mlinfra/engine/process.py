@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from mlinfra.engine.running import Noted
+from mlinfra.processes import handling
 
 _KEPT = 200_000  # characters of output that are kept for `--debug` and for errors that no event tells
 
@@ -65,7 +64,7 @@ def run_pulumi(
                 _kill(process)
         on_interrupt(interrupts)
 
-    with _handling(interrupt):
+    with handling(interrupt, signal.SIGINT, signal.SIGTERM):
         process = subprocess.Popen(  # noqa: S603 — the binary is ours, the arguments are a list
             [*_GATE, str(binary), *arguments],
             cwd=folder,
@@ -89,20 +88,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:  # until it was waited for, its number is nobody else's
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-class _handling:  # noqa: N801 — reads as a verb where it is used
-    """Handle SIGINT and SIGTERM within the block; only the main thread may, elsewhere nothing is changed."""
-
-    def __init__(self, handler: Callable[[int, FrameType | None], None]) -> None:
-        self.handler = handler
-        self.before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.before[number] = signal.signal(number, self.handler)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)

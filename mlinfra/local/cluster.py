@@ -125,10 +125,12 @@ class KwokCluster:
         with self._taking_tokens():
             output = self._kwokctl("create", "--config", str(path), "--kubeconfig=")
             info = self._wait()
-            if info is None:
-                raise self._not_ready(output)
-            self._wait_for_tokens(info)
-        return info
+            if info:
+                self._wait_for_tokens(info)
+        # Its ports were free when they were chosen; who else started something in that moment may have one of them.
+        if info := info or self._restart():
+            return info
+        raise self._not_ready(output)
 
     @contextlib.contextmanager
     def _taking_tokens(self) -> Iterator[None]:

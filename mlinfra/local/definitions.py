@@ -8,7 +8,6 @@ from the fields that the projects' API references describe, and each names the o
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ import yaml
 
 from mlinfra.expansion import DOMAIN, MANAGER
 from mlinfra.graph import Graph
+from mlinfra.naming import short_hash
 from mlinfra.providers.kubernetes.client import Cluster
 
 FOLDER: Final = Path(__file__).with_name("crds")
@@ -69,7 +69,7 @@ def _groups(graph: Graph) -> Iterable[str]:
 def _put(cluster: Cluster, item: Mapping[str, Any]) -> None:
     """Make or change a definition; nothing to do where it is there as it should be, or somebody else's is."""
     live = cluster.get(API, KIND, item["metadata"]["name"])
-    digest = hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()[:16]
+    digest = short_hash(json.dumps(item, sort_keys=True), length=16)
     if live is not None and live["metadata"].get("annotations", {}).get(_DIGEST, digest) == digest:
         return
     metadata = {**item["metadata"], "labels": {LOCAL: "true"}, "annotations": {_DIGEST: digest}}

@@ -10,9 +10,8 @@ from typing import Any, Final
 from mlinfra.local import eks_around as around
 from mlinfra.local.eks_records import Call, Cluster, Held, again, in_use, missing, refused, wrong
 from mlinfra.local.eks_tables import ADMIN, POLICIES, policy_arn
+from mlinfra.providers.aws.types.eks_access import ENTRY_TYPES, STANDARD
 
-STANDARD: Final = "STANDARD"
-TYPES: Final = (STANDARD, "EC2", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX", "HYPERPOD_LINUX")
 _NODES: Final = {"kubernetesGroups": ["system:nodes"], "username": "system:node:{{EC2PrivateDNSName}}"}
 
 
@@ -25,7 +24,7 @@ def create_access_entry(call: Call) -> dict[str, Any]:
         if again(held, call):
             return {"accessEntry": held.record}
         raise in_use("The specified access entry resource is already in use on this cluster.", clusterName=cluster.name)
-    if kind not in TYPES:
+    if kind not in ENTRY_TYPES:
         raise wrong(f"The specified type is invalid: {kind}")
     if kind != STANDARD and (given.get("kubernetesGroups") or given.get("username")):
         raise wrong(f"The kubernetesGroups and username cannot be specified for the type {kind}")

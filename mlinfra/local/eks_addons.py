@@ -66,15 +66,14 @@ def update_addon(call: Call) -> dict[str, Any]:
     changed = {**call.chosen("configurationValues"), "addonVersion": _version(given) or record["addonVersion"]}
     _check_role(call)
     said = call.chosen("addonVersion", "serviceAccountRoleArn", "resolveConflicts", "configurationValues")
-    params = {name[:1].upper() + name[1:]: value for name, value in said.items()}
-    answer = call.update(cluster, held, "AddonUpdate", params, record["addonName"])
+    answer = call.update(cluster, held, "AddonUpdate", said, record["addonName"])
     if given.get("podIdentityAssociations") is not None:
         release(cluster, record["addonArn"])
         record.pop("podIdentityAssociations", None)
         _associate(call, cluster, held)
     record.pop("serviceAccountRoleArn", None)
     record.update(changed, **call.chosen("serviceAccountRoleArn"), modifiedAt=time.time())
-    return dict(answer)
+    return answer
 
 
 def delete_addon(call: Call) -> dict[str, Any]:

@@ -12,10 +12,8 @@ from mlinfra.local import eks_around as around
 from mlinfra.local.eks_access import admit_creator
 from mlinfra.local.eks_records import Call, Cluster, again, in_use, refused, wrong
 from mlinfra.local.eks_tables import DEFAULT_VERSION, PLATFORM, VERSIONS, minor
+from mlinfra.providers.aws.types.eks_cluster import LOG_TYPES, MODES
 
-LOG_TYPES: Final = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-MODES: Final = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
-"""The order in which a cluster may go from one to the next."""
 _NETWORKS: Final = tuple(ipaddress.ip_network(each) for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
 
@@ -109,7 +107,7 @@ def update_cluster_version(call: Call) -> dict[str, Any]:
         )
     answer = call.update(cluster, cluster, "VersionUpdate", {"Version": new, "PlatformVersion": PLATFORM})
     cluster.record["version"] = new
-    return dict(answer)
+    return answer
 
 
 def update_cluster_config(call: Call) -> dict[str, Any]:
@@ -126,10 +124,11 @@ def update_cluster_config(call: Call) -> dict[str, Any]:
     if changed == record[name]:
         said = "logging config provided" if name == "logging" else f"{name}: {given[name]}"
         raise wrong(f"No changes needed for the {said}: the cluster is already at the desired configuration")
-    answer = call.update(cluster, cluster, kind, _said(given[name]))
+    said = given[name] if isinstance(given[name], Mapping) else {}
+    answer = call.update(cluster, cluster, kind, said)
     record[name] = changed
     _log(call, cluster)
-    return dict(answer)
+    return answer
 
 
 def associate_encryption_config(call: Call) -> dict[str, Any]:
@@ -140,7 +139,7 @@ def associate_encryption_config(call: Call) -> dict[str, Any]:
     _check_encryption(call, config)
     answer = call.update(cluster, cluster, "AssociateEncryptionConfig", {"EncryptionConfig": config})
     cluster.record["encryptionConfig"] = config
-    return dict(answer)
+    return answer
 
 
 # ------------------------------------------------------------------------------------------------ settings
@@ -229,10 +228,6 @@ def _logging(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 def _log(call: Call, cluster: Cluster) -> None:
     if any(group["enabled"] for group in cluster.record["logging"]["clusterLogging"]):
         around.ensure_logs(call, cluster.name)
-
-
-def _said(given: Any) -> dict[str, Any]:
-    return {name[:1].upper() + name[1:]: value for name, value in given.items()} if isinstance(given, Mapping) else {}
 
 
 _Change = Callable[[Call, Cluster, Any], Any]

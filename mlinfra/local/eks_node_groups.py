@@ -90,7 +90,7 @@ def update_nodegroup_config(call: Call) -> dict[str, Any]:
     said = {**(given.get("scalingConfig") or {}), **call.chosen("updateConfig", "nodeRepairConfig")}
     answer = call.update(cluster, held, "ConfigUpdate", _said(said, labels, taints), record["nodegroupName"])
     record.update(changed, modifiedAt=time.time())
-    return dict(answer)
+    return answer
 
 
 def update_nodegroup_version(call: Call) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def update_nodegroup_version(call: Call) -> dict[str, Any]:
     params = {name: value for name, value in said.items() if value}
     answer = call.update(cluster, held, "VersionUpdate", params, record["nodegroupName"])
     record.update(changed, modifiedAt=time.time())
-    return dict(answer)
+    return answer
 
 
 # ------------------------------------------------------------------------------------------------ settings
@@ -202,11 +202,11 @@ def _key(taint: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _said(settings: Mapping[str, Any], labels: Mapping[str, Any], taints: Mapping[str, Any]) -> dict[str, Any]:
-    said = {name[:1].upper() + name[1:]: value for name, value in settings.items()}
+    said = {name: value for name, value in settings.items() if name != "updateConfig"}
     for kind, change in (("Labels", labels), ("Taints", taints)):
         names = (("ToAdd", f"addOrUpdate{kind}"), ("ToRemove", f"remove{kind}"))
         said |= {f"{kind}{verb}": change[name] for verb, name in names if change.get(name)}
-    return {name: value for name, value in said.items() if name != "UpdateConfig"}
+    return said
 
 
 OPERATIONS: Final[Mapping[str, Callable[[Call], dict[str, Any]]]] = {

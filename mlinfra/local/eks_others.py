@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mlinfra.local import eks_around as around
-from mlinfra.local.eks_records import Call, Cluster, EksError, Held, again, in_use, missing, wrong
+from mlinfra.local.eks_records import Call, EksError, Held, again, in_use, missing, wrong
 from mlinfra.local.eks_tables import DEFAULT_VERSION, PLATFORM, VERSIONS
 
 _MOST_TAGS: Final = 50
+_ARNS: Final = ("arn", "nodegroupArn", "addonArn", "accessEntryArn", "associationArn", "fargateProfileArn")
+"""Where the records of what bears tags have their ARN."""
 
 
 def create_fargate_profile(call: Call) -> dict[str, Any]:
@@ -138,17 +140,10 @@ def _tagged(call: Call) -> dict[str, str]:
     arn = call.given["resourceArn"]
     for cluster in call.clusters.values():
         for held in (cluster, *cluster.parts()):
-            if arn in _arns(cluster, held):
+            if arn in (held.record.get(name) for name in _ARNS):
                 tags: dict[str, str] = held.record["tags"]
                 return tags
     raise EksError("NotFoundException", f"Resource not found: {arn}")
-
-
-def _arns(cluster: Cluster, held: Held) -> set[Any]:
-    if held is cluster:
-        return {cluster.record["arn"]}
-    names = ("nodegroupArn", "addonArn", "accessEntryArn", "associationArn", "fargateProfileArn")
-    return {held.record.get(name) for name in names}
 
 
 def _epoch(day: datetime.date) -> float:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from mlinfra.providers.aws.shapes import capital
+
 MOST: Final = 100
 """Most entries in one page of a list, and as many as there are where the call does not say (API_ListClusters)."""
 
@@ -173,8 +175,10 @@ class Call:
             answer["nextToken"] = base64.urlsafe_b64encode(f"eks {last}".encode()).decode()
         return answer
 
-    def update(self, cluster: Cluster, target: Held, kind: str, params: Mapping[str, Any], within: str = "") -> Any:
-        """Begin an update of `target`, and answer with the record of it."""
+    def update(
+        self, cluster: Cluster, target: Held, kind: str, params: Mapping[str, Any], within: str = ""
+    ) -> dict[str, Any]:
+        """Begin an update of `target`, and answer with the record of it, which tells `params` in capitals."""
         if target.busy:
             target.look()
             raise in_use(
@@ -184,7 +188,7 @@ class Call:
         record: dict[str, Any] = {
             "id": str(uuid.uuid4()),
             "type": kind,
-            "params": [{"type": name, "value": str(value)} for name, value in params.items()],
+            "params": [{"type": capital(name), "value": str(value)} for name, value in params.items()],
             "createdAt": time.time(),
             "errors": [],
         }

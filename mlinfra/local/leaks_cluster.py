@@ -13,6 +13,7 @@ from typing import Any, Final
 from mlinfra.local.leaks_owners import owner_by_labels
 from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.providers.kubernetes.errors import ApiError
+from mlinfra.providers.kubernetes.objects import lookup, object_id
 
 Key = tuple[str, ...]
 """Group, kind, namespace and name."""
@@ -31,8 +32,8 @@ def keys(cluster: Cluster) -> frozenset[Key]:
     return frozenset(key for key, _ in _all(cluster))
 
 
-def left(cluster: Cluster, before: frozenset[Key]) -> list[tuple[str, str, str, str, dict[str, str]]]:
-    """What is there beside what was there before: type, id, owner, nothing in place of an ARN, labels."""
+def left(cluster: Cluster, before: frozenset[Key]) -> list[tuple[str, str, str, dict[str, str]]]:
+    """What is there beside what was there before: type, id, owner, labels."""
     there = {key: item for key, item in _all(cluster) if key not in before}
     spaces = {key[3] for key in there if key[:2] == ("", "Namespace")}
     found = []
@@ -42,14 +43,13 @@ def left(cluster: Cluster, before: frozenset[Key]) -> list[tuple[str, str, str, 
         labels = item["metadata"].get("labels") or {}
         owners = [f"{owner['kind']} {owner['name']}" for owner in item["metadata"].get("ownerReferences") or []]
         owner = owner_by_labels(labels, owners) or _claimed(key, item)
-        name = f"{key[2]}/{key[3]}" if key[2] else key[3]
-        found.append((f"{key[1]} ({key[0]})" if key[0] else key[1], name, owner, "", labels))
+        found.append((f"{key[1]} ({key[0]})" if key[0] else key[1], object_id(item), owner, labels))
     return sorted(found, key=lambda entry: entry[:2])
 
 
 def _claimed(key: Key, item: Object) -> str:
     """For whom a volume was made: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#retain."""
-    claim = (item.get("spec") or {}).get("claimRef") if key[1] == "PersistentVolume" else None
+    claim = lookup(item, "spec", "claimRef") if key[1] == "PersistentVolume" else None
     return f"made for PersistentVolumeClaim {claim.get('namespace')}/{claim.get('name')}" if claim else ""
 
 

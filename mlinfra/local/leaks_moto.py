@@ -48,8 +48,9 @@ _DATES: Final = ("deleted_date", "deletion_date")
 """AWS shows for a while what was deleted, a key or a secret for days. It is no leak: nobody pays for it."""
 
 _NAMES: Final = ("arn", "id", "name", "physical_resource_id")
-_AWS: Final = re.compile(r"^(alias/aws/|arn:aws[a-z-]*:iam::aws:)")
-"""What belongs to AWS itself in every account, and is made when a service first needs it."""
+_AWS: Final = re.compile(r"alias/aws/|arn:aws[a-z-]*:(iam::aws:|rds:[^:]*:[^:]*:(og|pg|cluster-pg):default[.:])")
+"""What belongs to AWS itself in every account, and is made when a service first needs it: names that nobody else may
+give (API_CreateAlias, API_CreateDBParameterGroup, API_CreateOptionGroup)."""
 
 
 class Births:
@@ -62,17 +63,17 @@ class Births:
 
     def watch(self) -> None:
         """Take all that is there for known, and from now on whatever a new backend begins with."""
-        for _, _, backend in _backends(None):
+        for _, _, backend in _backends():
             self._look(backend)
         if not self._watching:
             self._watching = True
             self._follow()
 
-    def made(self, account: str | None) -> list[Record]:
-        """What is there beside: a record for each, with `account`, `region`, `service`, `type`, `id`, `arn`, `tags`."""
+    def made(self) -> list[Record]:
+        """What is there beside: a record for each, with `account`, `region`, `type`, `id`, `arn`, `tags`."""
         found: list[Record] = []
         seen: set[int] = set()
-        for service, account_id, backend in _backends(account):
+        for service, account, backend in _backends():
             tags: Mapping[str, Any] | None = None
             for attribute, key, item in _held(backend):
                 known = id(item) in self._known or id(item) in seen
@@ -81,8 +82,8 @@ class Births:
                 seen.add(id(item))
                 tags = _by_arn(backend) if tags is None else tags
                 record = _record(service, backend, key, item, tags)
-                if not _AWS.match(record["id"]) and not _AWS.match(record["arn"]):
-                    found.append({"account": account_id, "region": backend.region_name, **record})
+                if not _of_aws(record, item):
+                    found.append({"account": account, "region": backend.region_name, **record})
         return sorted(found, key=lambda item: (item["account"], item["region"], item["type"], item["id"]))
 
     def _look(self, backend: BaseBackend) -> None:
@@ -110,7 +111,7 @@ def answer(method: str, clusters: Iterable[tuple[str, str, Cluster]]) -> Record:
     """`POST` begins to watch, `GET` tells what was made since. `clusters` are EKS's, which moto has no part in."""
     if method == "POST":
         _births.watch()
-    return {"held": _births.made(None) + [record for place in clusters for record in _of_eks(*place)]}
+    return {"held": _births.made() + [record for place in clusters for record in _of_eks(*place)]}
 
 
 def _of_eks(account: str, region: str, cluster: Cluster) -> Iterator[Record]:
@@ -124,7 +125,6 @@ def _of_eks(account: str, region: str, cluster: Cluster) -> Iterator[Record]:
         yield {
             "account": account,
             "region": region,
-            "service": "eks",
             "type": f"eks {kind}",
             "id": arn.rpartition(":")[2].partition("/")[2] or cluster.name,
             "arn": arn,
@@ -132,12 +132,12 @@ def _of_eks(account: str, region: str, cluster: Cluster) -> Iterator[Record]:
         }
 
 
-def _backends(account: str | None) -> Iterator[tuple[str, str, BaseBackend]]:
+def _backends() -> Iterator[tuple[str, str, BaseBackend]]:
+    """Service, account and backend of all that there are."""
     for backends in list(BackendDict._instances):
-        for account_id, regions in list(backends.items()):
-            if account in (None, account_id):
-                for backend in list(regions.values()):
-                    yield backends.service_name, account_id, backend
+        for account, regions in list(backends.items()):
+            for backend in list(regions.values()):
+                yield backends.service_name, account, backend
 
 
 def _held(backend: BaseBackend) -> Iterator[tuple[str, str, Any]]:
@@ -189,6 +189,15 @@ def _outlived(backend: Any, item: Any) -> bool:
     return isinstance(vpcs, Mapping) and isinstance(vpc, str) and bool(vpc) and vpc not in vpcs
 
 
+def _of_aws(record: Record, item: Any) -> bool:
+    """Whether it belongs to AWS itself. A key is known by its alias, whose prefix AWS keeps for its own keys: moto says
+    `KeyManager: CUSTOMER` of every key (API_CreateAlias, API_KeyMetadata).
+    """
+    aliases = _attribute(item, "aliases")
+    names = [record["id"], record["arn"], *(aliases if isinstance(aliases, Mapping) else ())]
+    return any(_AWS.match(str(name)) for name in names)
+
+
 # ------------------------------------------------------------------------------------------------ what it is
 
 
@@ -200,7 +209,6 @@ def _record(service: str, backend: BaseBackend, key: str, item: Any, tags: Mappi
     short = next((name for name in plain if arn.endswith(name)), plain[0] if plain else key or arn)
     kind = re.sub(r"^(Fake|Mock)", "", type(item).__name__)
     return {
-        "service": service,
         "type": f"{service} {kind}",
         "id": short,
         "arn": arn,

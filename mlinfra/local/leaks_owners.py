@@ -7,12 +7,15 @@ and no destroy knows of it. Each marks what it makes with tags, which are the na
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
+
+from mlinfra.expansion import DOMAIN, MANAGER
 
 Tags = Mapping[str, str]
 
-_COMPONENT: Final = "mlinfra:component"
+_COMPONENT: Final = f"{MANAGER}:component"
+_COMPONENT_LABEL: Final = f"{DOMAIN}/component"
 _CLUSTER: Final = re.compile(r"^(?:kubernetes\.io/cluster|k8s\.io/cluster-autoscaler)/(?!enabled$)(.+)$")
 _CLUSTER_NAMES: Final = (
     "eks:cluster-name",
@@ -51,13 +54,12 @@ def owner_by_tags(tags: Tags) -> str:
 
 def owner_by_labels(labels: Tags, owners: list[str]) -> str:
     """Whose an object in the cluster is, in words; `owners` are its owner references, as `Kind name`."""
-    if component := labels.get("mlinfra.dev/component") or (
-        labels.get("app.kubernetes.io/name") if labels.get("app.kubernetes.io/managed-by") == "mlinfra" else ""
-    ):
+    manager = labels.get("app.kubernetes.io/managed-by")
+    ours = labels.get("app.kubernetes.io/name") if manager == MANAGER else ""
+    if component := labels.get(_COMPONENT_LABEL) or ours:
         return f"component {component}, which destroy has left"
     if owners:
         return f"made for {', '.join(owners)}"
-    manager = labels.get("app.kubernetes.io/managed-by")
     return f"managed by {manager}" if manager else ""
 
 
@@ -72,5 +74,4 @@ def _made_for(tags: Tags) -> str:
     claim = "kubernetes.io/created-for/pvc/"
     if name := tags.get(f"{claim}name"):
         return f"PersistentVolumeClaim {tags.get(f'{claim}namespace', 'default')}/{name}"
-    found: Callable[[str], str | None] = tags.get
-    return next((words.format(found(key)) for key, words in _MADE_FOR if found(key)), "")
+    return next((words.format(tags[key]) for key, words in _MADE_FOR if tags.get(key)), "")

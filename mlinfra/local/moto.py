@@ -25,6 +25,7 @@ TOKEN_HEADER: Final = "X-Mlinfra-Token"  # noqa: S105 — the name of a header
 RECORD: Final = "server.json"
 _START_SECONDS: Final = 60.0
 _ANSWER_SECONDS: Final = 5.0
+_SCAN_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,13 @@ class Moto:
         """
         _control(server, "PUT", f"eks/{account}", record)
 
+    def held(self, server: Server, *, watch: bool = False) -> list[dict[str, Any]]:
+        """What all accounts hold beside what was there when first it was called with `watch` (`leaks_moto`)."""
+        found: list[dict[str, Any]] = _control(server, "POST" if watch else "GET", "held", seconds=_SCAN_SECONDS)[
+            "held"
+        ]
+        return found
+
     def wipe(self, account: str) -> None:
         """Forget everything in an account; nothing to do where no server runs."""
         if server := self.running():
@@ -150,8 +158,15 @@ def _answers(server: Server) -> bool:
         return False
 
 
-def _control(server: Server, method: str, path: str, record: Mapping[str, Any] | None = None) -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_ANSWER_SECONDS)
+def _control(
+    server: Server,
+    method: str,
+    path: str,
+    record: Mapping[str, Any] | None = None,
+    *,
+    seconds: float = _ANSWER_SECONDS,
+) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=seconds)
     try:
         body = json.dumps(dict(record)) if record else None
         connection.request(method, f"{CONTROL}{path}", body, {TOKEN_HEADER: server.token})

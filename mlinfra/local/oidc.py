@@ -36,6 +36,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from mlinfra.local.records import write_bytes
+
 AUDIENCE: Final = "mlinfra-local"
 """For whom tokens are: the API servers of local clusters."""
 HOST: Final = "127.0.0.1"
@@ -98,7 +100,7 @@ class Issuer:
         with _Server(context) as server:
             place = f"https://{HOST}:{server.server_address[1]}"
             server.documents = {DISCOVERY: self._discovery(place), KEYS: {"keys": [public(key)]}}
-            _write(self.configuration, self._authentication(place, certificate).encode())
+            write_bytes(self.configuration, self._authentication(place, certificate).encode())
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
             thread.start()
             try:
@@ -152,7 +154,7 @@ class Issuer:
     def _make_key(self) -> ec.EllipticCurvePrivateKey:
         """The cluster's key, made when it is first wanted."""
         if not self._key_file.exists():
-            _write(self._key_file, _pem(ec.generate_private_key(ec.SECP256R1())))
+            write_bytes(self._key_file, _pem(ec.generate_private_key(ec.SECP256R1())))
         return self._read_key()
 
     def _read_key(self) -> ec.EllipticCurvePrivateKey:
@@ -180,7 +182,7 @@ class Issuer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         file = self._folder / f"certificate-{os.getpid()}.pem"  # contexts take files alone
         try:
-            _write(file, _pem(key) + certificate)
+            write_bytes(file, _pem(key) + certificate)
             context.load_cert_chain(file)
         finally:
             file.unlink(missing_ok=True)
@@ -246,14 +248,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A file for the owner's eyes alone, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-    draft.replace(path)
 
 
 def _base64(content: bytes) -> str:

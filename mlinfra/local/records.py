@@ -1,4 +1,4 @@
-"""Small JSON files that several processes of mlinfra write and read."""
+"""Small files, JSON most of them, that several processes of mlinfra write and read."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record for the owner's eyes; readers see the old one or the new one whole."""
+    """Write a record, as `write_bytes` does."""
+    write_bytes(path, json.dumps(record, indent=2).encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file for the owner's eyes; readers see the old one or the new one whole."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(record, file, indent=2)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
     draft.replace(path)

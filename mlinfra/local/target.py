@@ -8,7 +8,6 @@ on disk: `LocalAccess` names both, and another name means that what was there is
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import threading
@@ -19,8 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.graph import Pool
 from mlinfra.local import nodes
@@ -29,6 +26,7 @@ from mlinfra.local.cluster import ClusterInfo, KwokCluster
 from mlinfra.local.kwokctl import TOOLS
 from mlinfra.local.moto import Moto, Server
 from mlinfra.project import Project
+from mlinfra.providers.kubernetes import kubeconfig
 from mlinfra.providers.kubernetes.client import Cluster
 from mlinfra.report import Emit, Note, State, Task, silent
 from mlinfra.tools.install import ensure
@@ -231,7 +229,7 @@ class LocalTarget:
             "stack": self._stack,
             "blueprint": self._blueprint,
             "server": info.server,
-            "authority": _authority(info.kubeconfig),
+            "authority": kubeconfig.authority(info.kubeconfig),
         }
 
     def _up_moto(self) -> Server:
@@ -279,12 +277,3 @@ def stop_all(project: Project, emit: Emit = silent) -> None:
 
 def _client(info: ClusterInfo) -> Cluster:
     return Cluster.from_kubeconfig(info.kubeconfig)
-
-
-def _authority(path: Path) -> str:
-    """The certificate of the authority that a kubeconfig trusts, in base64; empty where it names none."""
-    cluster = yaml.safe_load(path.read_text())["clusters"][0]["cluster"]
-    if data := cluster.get("certificate-authority-data"):
-        return str(data)
-    file = cluster.get("certificate-authority")
-    return base64.b64encode((path.parent / file).read_bytes()).decode() if file else ""

@@ -26,7 +26,7 @@ def draw(report: CapacityReport, stack: str, out: Console) -> None:
         out.print()
 
 
-def _bars(lines: list[tuple[str, str, str]], out: Console) -> None:
+def _bars(lines: list[words.Line], out: Console) -> None:
     width = max((len(name) for name, _, _ in lines), default=0)
     for name, bar, text in lines:
         taken = len(bar.rstrip("·"))

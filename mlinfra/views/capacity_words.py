@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from mlinfra.checks.capacity.amounts import CPU, MEMORY, PODS, Amounts, bare, number, resources
+from mlinfra.checks.capacity.amounts import CPU, MEMORY, PODS, Amounts, bare, number, plural, resources, said
 from mlinfra.checks.capacity.record import AtOnce, CapacityReport, LimitUse, PoolUse, Range, VcpuUse, WorkloadUse
 from mlinfra.components.quantities import GPU
+
+Line: TypeAlias = tuple[str, str, str]
+"""What is taken of a resource: its name, a bar, and that in words."""
 
 WIDTH: Final = 30
 """Signs of a bar."""
@@ -31,28 +34,26 @@ def bar(fewest: float, most: float, whole: float, width: int = WIDTH) -> str:
     return "█" * first + "▒" * (second - first) + "·" * (width - second)
 
 
-def pool(item: PoolUse) -> tuple[str, str, list[tuple[str, str, str]]]:
+def pool(item: PoolUse) -> tuple[str, str, list[Line]]:
     """A pool's name, what its machines are, and a line with a bar for each resource."""
     each = _amounts({key: count for key, count in item.each.items() if key != PODS})
     spot = ", spot" if item.spot else ""
     count = f"{item.max}" if item.min == item.max else f"{item.min}–{item.max}"
-    lines = [
-        (_NAMES.get(key, key), bar(item.asked_fewest.get(key, 0), item.asked_most.get(key, 0), item.whole[key]), text)
-        for key in resources([item.whole])
-        if (text := _of(key, item.asked_fewest.get(key, 0), item.asked_most.get(key, 0), item.whole[key]))
-    ]
-    return item.name, f"{count} × {item.instance_type}{spot}, each with {each}, {item.each.get(PODS, 0)} pods", lines
+    lines = [_line(key, item, item.whole) for key in resources([item.whole])]
+    what = f"{count} × {item.instance_type}{spot}, each with {each}, {said(PODS, item.each.get(PODS, 0))}"
+    return item.name, what, lines
 
 
 def pool_notes(item: PoolUse) -> Iterator[str]:
     """What else is said of a pool."""
     used = _range(Range(item.machines_fewest, item.machines_most))
-    hours = _range(item.gpu_hours)
-    yield f"{used} of {item.max} machines are taken; one more pod can have {_amounts(item.largest) or 'nothing'}"
+    are = "is" if used == "1" else "are"
+    free = _amounts(item.largest) or "nothing"
+    yield f"{used} of {item.max} {plural('machine', item.max)} {are} taken; one more pod can have {free}"
     if item.daemons:
         yield f"on every machine: {_amounts(item.daemons)}"
     if item.gpu_hours.most:
-        yield f"GPU hours of its machines in a month: {hours}"
+        yield f"GPU hours of its machines in a month: {_range(item.gpu_hours)}"
 
 
 def workload(item: WorkloadUse) -> Mapping[str, Any]:
@@ -70,21 +71,10 @@ def workload(item: WorkloadUse) -> Mapping[str, Any]:
     }
 
 
-def limit(item: LimitUse) -> tuple[str, list[tuple[str, str, str]]]:
+def limit(item: LimitUse) -> tuple[str, list[Line]]:
     """A quota's name, and a line with a bar for each of its amounts."""
-    where = (
-        f"{item.kind} of {item.name}"
-        if not item.namespace
-        else f"{item.kind} of {item.name}, namespace {item.namespace}"
-    )
-    return where, [
-        (
-            _NAMES.get(key, key),
-            bar(item.asked_fewest.get(key, 0), item.asked_most.get(key, 0), count),
-            _of(key, item.asked_fewest.get(key, 0), item.asked_most.get(key, 0), count),
-        )
-        for key, count in item.hard.items()
-    ]
+    where = f"{item.kind} of {item.name}{f', namespace {item.namespace}' if item.namespace else ''}"
+    return where, [_line(key, item, item.hard) for key in item.hard]
 
 
 def quota(item: VcpuUse) -> Mapping[str, Any]:
@@ -121,21 +111,24 @@ def _fits(item: WorkloadUse) -> str:
 
 def _at_once(item: WorkloadUse, there: AtOnce) -> str:
     several = item.pods.fewest > 1
-    found = f"{there.runs} run{'' if there.runs == 1 else 's'} at once" if several else f"{there.pods} at once"
+    found = f"{there.runs} {plural('run', there.runs)} at once" if several else f"{there.pods} at once"
     if several or there.gpus:
-        found += f" ({there.pods} pods{f', {there.gpus} GPUs' if there.gpus else ''})"
+        found += f" ({said(PODS, there.pods)}{f', {said(GPU, there.gpus)}' if there.gpus else ''})"
     most = item.at_once_most
     if most is not None and most.pods != there.pods:
-        found += f", {most.pods} pods beside the most replicas"
+        found += f", {said(PODS, most.pods)} beside the most replicas"
     if item.at_once_spread is not None:
-        found += f", {item.at_once_spread.pods} pods if the others are spread"
+        found += f", {said(PODS, item.at_once_spread.pods)} if the others are spread"
     return found
 
 
-def _of(key: str, fewest: int, most: int, whole: int) -> str:
+def _line(key: str, item: PoolUse | LimitUse, there: Amounts) -> Line:
+    """A resource, its bar, and how much of what is there is taken."""
+    fewest, most, whole = item.asked_fewest.get(key, 0), item.asked_most.get(key, 0), there[key]
     unit = _UNITS.get(bare(key), "")
     taken = _range(Range(_rounded(number(key, fewest)), _rounded(number(key, most))))
-    return f"{taken} of {_rounded(number(key, whole)):g}{f' {unit}' if unit else ''}"
+    text = f"{taken} of {_rounded(number(key, whole)):g}{f' {unit}' if unit else ''}"
+    return _NAMES.get(key, key), bar(fewest, most, whole), text
 
 
 def _amounts(part: Amounts) -> str:
@@ -144,7 +137,7 @@ def _amounts(part: Amounts) -> str:
         if part[key]:
             count = _rounded(number(key, part[key]))
             word = {CPU: "core", GPU: "GPU", PODS: "pod"}.get(key)
-            unit = _UNITS.get(key, key) if word is None else word if count == 1 else f"{word}s"
+            unit = plural(word, count) if word else _UNITS.get(key, key)
             texts.append(f"{count:g} {unit}")
     return ", ".join(texts)
 

@@ -49,7 +49,7 @@ def _counted(run: JobRun) -> str:
         return ""
     if run.parallel >= run.wanted:
         return f"{run.running}/{run.wanted} ranks"
-    return f"{run.running} pods, {run.succeeded}/{run.wanted} done"
+    return f"{run.running} pod{'' if run.running == 1 else 's'}, {run.succeeded}/{run.wanted} done"
 
 
 def settings(found: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from mlinfra.checks.capacity.amounts import plural
 from mlinfra.checks.capacity.ground import Setting
 from mlinfra.checks.capacity.record import CapacityReport, VcpuUse
 from mlinfra.checks.capacity.report import capacity_report
@@ -30,10 +31,9 @@ def capacity(request: Request) -> tuple[CapacityReport, list[Diagnostic]]:
     if not setting.pools and isinstance(target, LocalTarget):
         from mlinfra.local.nodes import FALLBACK  # most stacks declare machines
 
-        setting = replace(setting, pools=(FALLBACK,))
+        setting = setting._replace(pools=(FALLBACK,))
         notes.append("the stack declares no machines: the local target has one plain machine then")
-    report = capacity_report(compiled.graph, setting)
-    report = _with_quotas(report, compiled.stack)
+    report = _with_quotas(capacity_report(compiled.graph, setting), compiled.stack)
     warnings = [item for item in compiled.warnings if item.code == "import-not-up"]
     return replace(report, notes=(*notes, *report.notes)), warnings
 
@@ -70,10 +70,12 @@ def _beyond(item: VcpuUse, account: str, region: str) -> Diagnostic | None:
         return None
     always = item.vcpus.fewest > item.value
     asked = item.vcpus.fewest if always else item.vcpus.most
+    few = asked - item.value
+    which = "fewest" if always else "most"
     return Diagnostic(
-        f"{'The fewest' if always else 'The most'} machines come to {asked:g} vCPUs, and account {account} may have "
+        f"The {which} machines come to {asked:g} {plural('vCPU', asked)}, and account {account} may have "
         f"{item.value:g} of them in {region}",
-        detail=f"The quota is {item.code}, {item.name}; {asked - item.value:g} vCPUs too few, and what else runs in "
+        detail=f"The quota is {item.code}, {item.name}; {few:g} {plural('vCPU', few)} too few, and what else runs in "
         f"the account counts, too. It is asked for by {', '.join(item.machines)}.",
         remedy="Ask AWS for more in Service Quotas: `aws service-quotas request-service-quota-increase --service-code "
         f"{SERVICE} --quota-code {item.code} --desired-value {asked:g} --region {region}`.",

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Set
 from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.engine.session import Session
 from mlinfra.graph import Graph
-from mlinfra.naming import name_of
+from mlinfra.naming import name_of, type_of
 
 
 def forgotten(graph: Graph, unfinished: Mapping[str, Set[str]]) -> list[str]:
@@ -21,7 +21,7 @@ def left_behind(graph: Graph, session: Session, unfinished: Mapping[str, Set[str
         Diagnostic(
             f"{name_of(urn)} may be there and is in no state: "
             "its creation was cut off, and the blueprint has it no more",
-            detail=f"It is of type {_type(urn)}, of stack {session.stack}.",
+            detail=f"It is of type {type_of(urn)}, of stack {session.stack}.",
             remedy="Put it back into the blueprint, run `up`, and take it out again. Or look for it on the target, "
             f"delete it there, and remove {session.project.relative(session.cut_off)}.",
             resource=name_of(urn),
@@ -46,14 +46,14 @@ def undecided(session: Session, unfinished: Collection[str], attached: Collectio
     return [
         Diagnostic(
             f"nobody knows whether {name_of(urn)} was made: its creation was cut off",
-            detail=f"It is of type {_type(urn)}. AWS chooses its id, so a run that goes on might make a second one. "
+            detail=f"It is of type {type_of(urn)}. AWS chooses its id, so a run that goes on might make a second one. "
             f"Look for it in the account: what was made of this type lately, with the tags of stack {session.stack}.",
             remedy=remedy,
             resource=name_of(urn),
             code="creation-unknown",
         )
         for urn in sorted(unfinished)
-        if _type(urn).partition(":")[0] not in attached and _doubles(_type(urn))
+        if type_of(urn).partition(":")[0] not in attached and _doubles(type_of(urn))
     ]
 
 
@@ -64,7 +64,3 @@ def _doubles(token: str) -> bool:
     from mlinfra.providers.aws.registry import RESOURCES  # only needed after a crash: it loads botocore
 
     return token not in RESOURCES or RESOURCES[token].marked
-
-
-def _type(urn: str) -> str:
-    return urn.split("::")[2].rpartition("$")[2]

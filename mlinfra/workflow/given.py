@@ -20,7 +20,7 @@ from mlinfra.stack import Stack
 from mlinfra.state.backend import SERVICE
 from mlinfra.wire.values import SECRET, SIGNATURE
 from mlinfra.workflow.outputs import outputs, root_of
-from mlinfra.workflow.places import NEAR, near_state, using_state
+from mlinfra.workflow.places import reading_state
 from mlinfra.workflow.request import Request
 
 
@@ -81,12 +81,11 @@ def opened(request: Request, stack: Stack, given: Given, name: str) -> Any:
 
 
 def _deployment(request: Request, stack: Stack) -> Mapping[str, Any]:
-    place = stack.file.state.backend
-    with near_state(request, stack, place) if place in NEAR else using_state(request, stack) as session:
+    with reading_state(request, stack) as session:
         if session is None:
             return {}
-        if moved := session.moved_to():
-            raise moved_away(request.state_name, moved)
+        if place := session.moved_to():
+            raise moved_away(request.state_name, place)
         return session.export()
 
 

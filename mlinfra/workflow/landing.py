@@ -138,16 +138,11 @@ def _land_locally(
     begun: Begun,
     stack: ExitStack,
 ) -> tuple[dict[str, int], dict[str, Mapping[str, Any]], dict[str, str]]:
-    from mlinfra.local import definitions
-    from mlinfra.local.target import LocalTarget as Local
     from mlinfra.providers import aws, kubernetes
     from mlinfra.providers.aws.configuration import local_inputs
+    from mlinfra.workflow.local import bring_up
 
-    account = request.account_name(compiled.stack)
-    blueprint = compiled.stack.blueprint
-    local = Local(request.project, request.state_name, request.emit, target.region, account, blueprint)
-    access = local.up(compiled.graph.pools)
-    definitions.ensure(access.kubeconfig, compiled.graph)
+    access = bring_up(request, compiled.stack, compiled.graph)
     attached = {}
     if target.provider == "embedded":
         attached = {

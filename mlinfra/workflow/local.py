@@ -12,6 +12,8 @@ import yaml
 
 from mlinfra.components.people import check_group
 from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.functions import kubeconfig
+from mlinfra.graph import Graph
 from mlinfra.local import definitions
 from mlinfra.local.target import LocalAccess, LocalTarget, stop_all
 from mlinfra.project import Project
@@ -37,22 +39,8 @@ class Token:
         cluster = yaml.safe_load(self.admin.read_text())["clusters"][0]["cluster"]
         trust = Path(cluster["certificate-authority"]).read_bytes()
         name = self.admin.parent.name
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [
-                {
-                    "name": name,
-                    "cluster": {
-                        "server": self.server,
-                        "certificate-authority-data": base64.b64encode(trust).decode(),
-                    },
-                }
-            ],
-            "users": [{"name": self.user, "user": {"token": self.text}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": self.user}}],
-            "current-context": name,
-        }
+        authority = base64.b64encode(trust).decode()
+        config = kubeconfig(name, self.server, authority, self.user, {"token": self.text})
         return yaml.safe_dump(config, sort_keys=False)
 
 
@@ -60,6 +48,11 @@ def start(request: Request) -> LocalAccess:
     """Start what does not run, with the machines that the stack declares."""
     stack = _local_stack(request)
     graph = compile_request(request, stand_in=True, look_far=False).graph
+    return bring_up(request, stack, graph)
+
+
+def bring_up(request: Request, stack: Stack, graph: Graph) -> LocalAccess:
+    """Start what does not run of a stack's local target, with the machines and the kinds that its graph wants."""
     access = _target(request, stack).up(graph.pools)
     definitions.ensure(access.kubeconfig, graph)
     return access

@@ -6,7 +6,7 @@ A place is what `state.backend` names: `service`, `files`, or the URL of one of 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
@@ -104,6 +104,12 @@ def near_state(request: Request, stack: Stack, place: str) -> Iterator[Session |
 
         with states_of(request.project) as states:
             yield session(Backend("", "default", local=True, states=states))
+
+
+def reading_state(request: Request, stack: Stack) -> AbstractContextManager[Session | None]:
+    """A stack's state to read from, where its file says that it is: as `near_state`, or else as `using_state`."""
+    place = stack.file.state.backend
+    return near_state(request, stack, place) if place in NEAR else using_state(request, stack)
 
 
 def _holds(request: Request, stack: Stack, place: str) -> bool:

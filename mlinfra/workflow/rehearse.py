@@ -168,10 +168,8 @@ class _Course:
             nodes += len(cluster.list("v1", "Node"))
         self._scan = LeakScan(self._room, self._clusters)
         self._scan.begin()
-        pools = len(self._compiled.graph.pools)
-        return Found(
-            f"AWS and {count(len(self._order), 'cluster')} with {count(nodes, 'node')}, {pools} pools declared"
-        )
+        clusters, pools = count(len(self._order), "cluster"), count(len(self._compiled.graph.pools), "pool")
+        return Found(f"AWS and {clusters} with {count(nodes, 'node')}, {pools} declared")
 
     def _up(self) -> Found:
         made = []

@@ -23,7 +23,7 @@ class PatientCluster(Cluster):
         deadline = time.monotonic() + _SECONDS
         while True:
             try:
-                return Cluster.request(self, method, path, body, content_type=content_type)
+                return super().request(method, path, body, content_type=content_type)
             except UnreachableError:
                 if time.monotonic() > deadline:
                     raise

@@ -23,7 +23,7 @@ from mlinfra.providers.aws.resource import Aws, Change
 from mlinfra.providers.aws.session import Api, Session
 from mlinfra.providers.kubernetes.client import Cluster
 from mlinfra.providers.kubernetes.errors import ApiError
-from mlinfra.providers.kubernetes.objects import kind_of, lookup
+from mlinfra.providers.kubernetes.objects import kind_of, lookup, split_id
 
 Resource = Mapping[str, Any]
 """A resource as the state has it: `urn`, `type`, `id`, `inputs`."""
@@ -164,31 +164,34 @@ _S3: Final[tuple[tuple[str, Callable[[Api, str], _Setting]], ...]] = (
 
 def _cluster_settings(cluster: Cluster, resources: Sequence[Resource]) -> Iterator[tuple[Resource, _Setting]]:
     objects = [item for item in resources if item["type"].startswith("kubernetes:") and item.get("id")]
-    for path in (("data",), ("spec", "hard"), ("metadata", "labels")):
+    for wanted, path, other in _FIELDS:
         for item in objects:
-            kind = kind_of(item["type"])[1]
-            if kind == {"data": "ConfigMap", "spec": "ResourceQuota"}.get(path[0], kind):
-                given = lookup(item["inputs"], *path)
-                names = sorted(given) if isinstance(given, Mapping) else []
-                if path[0] == "metadata":
-                    names = [name for name in names if name == _OWNER]
-                if names:
-                    yield item, _field(cluster, item, (*path, names[0]))
+            given = lookup(item["inputs"], *path)
+            if wanted in ("", kind_of(item["type"])[1]) and given:
+                yield item, _field(cluster, item, (*path, min(given)) if isinstance(given, Mapping) else path, other)
 
 
-def _field(cluster: Cluster, item: Resource, path: tuple[str, ...]) -> _Setting:
-    """A text within an object; of a quota, how much may be asked for."""
+def _field(cluster: Cluster, item: Resource, path: tuple[str, ...], other: Callable[[Any], str]) -> _Setting:
+    """A text within an object; `other` gives another one for it."""
     api_version, kind = kind_of(item["type"])
-    namespace, _, name = item["id"].rpartition("/")
+    namespace, name = split_id(item["id"])
 
     def look() -> Any:
-        return lookup(cluster.get(api_version, kind, name, namespace or None), *path)
+        return lookup(cluster.get(api_version, kind, name, namespace), *path)
 
     def change(before: Any) -> None:
-        value: Any = "1" if kind == "ResourceQuota" and before != "1" else HAND if kind != "ResourceQuota" else "2"
+        value: Any = other(before)
         for part in reversed(path):
             value = {part: value}
-        where = f"{cluster.path(api_version, kind, namespace or None, name)}?{urlencode({'fieldManager': HAND})}"
-        cluster.request("PATCH", where, value, content_type="application/merge-patch+json")
+        where = f"{cluster.path(api_version, kind, namespace, name)}?{urlencode({'fieldManager': HAND})}"
+        cluster.merge(where, value)
 
     return _Setting(f"{'.'.join(path[:-1])} {path[-1]} of {kind} {item['id']} has another value", look, change)
+
+
+_FIELDS: Final[tuple[tuple[str, tuple[str, ...], Callable[[Any], str]], ...]] = (
+    ("ConfigMap", ("data",), lambda _: HAND),
+    ("ResourceQuota", ("spec", "hard"), lambda before: "2" if before == "1" else "1"),
+    ("", ("metadata", "labels", _OWNER), lambda _: HAND),
+)
+"""Kind (any, where empty), path of a text or of texts by name, what to change one to: those that matter most first."""

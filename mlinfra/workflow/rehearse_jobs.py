@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.providers.kubernetes.errors import ApiError
-from mlinfra.workflow.rehearse_placement import WORKLOADS, Placed, Trials, standing
+from mlinfra.workflow.rehearse_placement import WORKLOADS, Placed, Tell, Trials, standing
 from mlinfra.workflow.rehearse_queues import GROUP, KINDS, Queues
 from mlinfra.workflow.rehearse_templates import RAY, Template, templates
 
@@ -23,7 +22,7 @@ class _Entrant:
     refusal: str = ""
 
 
-def place(cluster: Cluster, tell: Callable[[str, float], None]) -> tuple[list[Placed], list[Placed]]:
+def place(cluster: Cluster, tell: Tell) -> tuple[list[Placed], list[Placed]]:
     """Where every pod of a workload is, and where those of each job template would be.
 
     What trials make is gone afterwards.

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from mlinfra.components.workload import COMPONENT_LABEL
 from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.providers.kubernetes.errors import ApiError
-from mlinfra.providers.kubernetes.objects import lookup
+from mlinfra.providers.kubernetes.objects import label, lookup
 from mlinfra.workflow.rehearse_reasons import machines, placed, reason, refused
 from mlinfra.workflow.rehearse_templates import PRIORITY, PRIORITY_CLASS, TRIAL, Template
 
@@ -118,14 +118,10 @@ def _key(item: Object) -> tuple[str, str, str]:
 
 def _top(item: Object, wanted: dict[tuple[str, str, str], Object]) -> tuple[str, str, str]:
     """The workload that a pod is of: the end of the chain of its controllers; itself where it has none."""
-    key, namespace = _key({"kind": "Pod", **item}), item["metadata"].get("namespace", "")
-    owners = [owner for owner in item["metadata"].get("ownerReferences") or [] if owner.get("controller")]
-    while owners:
-        key = owners[0]["kind"], namespace, owners[0]["name"]
-        above = wanted.get(key)
-        owners = [
-            owner for owner in (above or {}).get("metadata", {}).get("ownerReferences") or [] if owner.get("controller")
-        ]
+    key = _key(item)
+    while owner := next((it for it in lookup(item, "metadata", "ownerReferences") or [] if it.get("controller")), None):
+        key = owner["kind"], key[1], owner["name"]
+        item = wanted.get(key, {})
     return key
 
 
@@ -151,8 +147,7 @@ def _failure(item: Object) -> str:
 
 
 def _component(item: Object, name: str) -> str:
-    labels = item["metadata"].get("labels") or {}
-    return str(labels.get(COMPONENT_LABEL) or labels.get("app.kubernetes.io/name") or name)
+    return label(item, COMPONENT_LABEL) or label(item, "app.kubernetes.io/name") or name
 
 
 # ------------------------------------------------------------------------------------------------ job templates
@@ -164,10 +159,6 @@ class Trials:
 
     cluster: Cluster
     tell: Tell
-    rounds: int = 0
-    """How many crowds it took."""
-    alone: int = 0
-    """How many jobs were tried one by one."""
     _made: set[str] = field(default_factory=set)
     """The uids of what the present crowd has made: a controller may be late with pods of the one before."""
 
@@ -185,7 +176,6 @@ class Trials:
                 left = [item for item in left if item.key not in verdicts]
                 if not good:  # those that are many pods may be in each other's way, each with some of them placed
                     size = max(1, len(crowd) // _SMALLER)
-                self.rounds, self.alone = self.rounds + 1, self.alone + (len(crowd) == 1)
                 self.tell(f"{len(verdicts)} of {len(templates)} jobs tried", len(verdicts) / len(templates))
         finally:
             self.clear()
@@ -193,7 +183,7 @@ class Trials:
 
     def clear(self) -> None:
         """Take away everything that trials have made."""
-        self._remove(TRIAL)
+        self._remove()
         self.cluster.delete("scheduling.k8s.io/v1", "PriorityClass", PRIORITY)
 
     def _priority_class(self) -> None:
@@ -210,20 +200,19 @@ class Trials:
         try:
             return self._verdicts(templates, refusals)
         finally:
-            self._remove(TRIAL)
+            self._remove()
 
     def _make(self, template: Template) -> str:
         """Make a template's objects; what the API server refuses, in its words."""
         for item in template.objects:
-            path = self.cluster.path(item["apiVersion"], item["kind"], template.namespace)
+            where = item["apiVersion"], item["kind"]
+            path = self.cluster.path(*where, template.namespace)
             try:
                 made = self.cluster.request("POST", path, item)
             except ApiError as error:
-                name, namespace = item["metadata"]["name"], template.namespace
-                there = (
-                    self.cluster.get(item["apiVersion"], item["kind"], name, namespace) if error.status == 409 else None
-                )
-                if there is None or there["metadata"].get("labels", {}).get(TRIAL) != template.key:
+                name = item["metadata"]["name"]
+                there = self.cluster.get(*where, name, template.namespace) if error.status == 409 else None
+                if there is None or label(there, TRIAL) != template.key:
                     return f"it could not be made: {error.message}"
                 made = there  # by this request, whose answer was lost
             self._made.add(made["metadata"]["uid"])
@@ -276,16 +265,16 @@ class Trials:
             if job["metadata"]["uid"] in told
         }
 
-    def _remove(self, labels: str) -> None:
+    def _remove(self) -> None:
         """Delete Jobs and pods on trial, and wait until they are gone."""
         deadline = time.monotonic() + _SECONDS
-        query = urlencode({"labelSelector": labels})
+        query = urlencode({"labelSelector": TRIAL})
         namespaces = {item["metadata"]["namespace"] for item in self._on_trial()}
         for namespace in sorted(namespaces):
             for version, kind in (("batch/v1", "Job"), ("v1", "Pod")):
                 path = self.cluster.path(version, kind, namespace)
                 self.cluster.request("DELETE", f"{path}?{query}", _PROPAGATION)
-        while any(True for _ in self._on_trial()) and time.monotonic() < deadline:
+        while any(self._on_trial()) and time.monotonic() < deadline:
             time.sleep(_PAUSE)
 
     def _on_trial(self) -> Iterator[Object]:

@@ -7,14 +7,14 @@ partial admission decide on when, not on whether. Source: https://kueue.sigs.k8s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mlinfra.checks.capacity.amounts import PODS, Amounts, added, amount, said, times
 from mlinfra.checks.capacity.choosing import tolerated
-from mlinfra.checks.capacity.requests import asked
 from mlinfra.providers.kubernetes.client import Object
+from mlinfra.workflow.rehearse_reasons import demand
 from mlinfra.workflow.rehearse_templates import Template
 
 GROUP: Final = "kueue.x-k8s.io"
@@ -69,7 +69,7 @@ class Queues:
         used: dict[str, Amounts] = {}
         chosen: dict[str, None] = {}
         for spec, count in template.shapes:
-            asks = times(added(asked(spec), {PODS: 1}), count)
+            asks = times(demand(spec), count)
             asks = {key: number for key, number in asks.items() if number and (key != PODS or PODS in covered)}
             if missing := sorted(set(asks) - covered):
                 return Admission(f"ClusterQueue {queue['metadata']['name']} has no quota for {', '.join(missing)}")
@@ -154,7 +154,7 @@ def _cohort(queue: Object) -> str:
 
 
 def _short_of(asks: Amounts, quota: Amounts, flavor: str) -> str:
-    lacking: Sequence[str] = [
+    lacking = [
         f"{said(key, count)}, and its quota of flavor {flavor} is {said(key, quota.get(key, 0))}"
         for key, count in asks.items()
         if count > quota.get(key, 0)

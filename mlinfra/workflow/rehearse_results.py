@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from mlinfra.diagnostics import Diagnostic
+from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.graph import Graph
 from mlinfra.local.leaks import Leak
 from mlinfra.report import Report
@@ -68,7 +68,7 @@ def unplaced(entry: Placed, graph: Graph) -> Diagnostic:
     """A workload or a job with pods that have no machine."""
     kind = "job" if entry.kind in ("Job", "RayJob") else entry.kind
     told = "; ".join(dict.fromkeys(entry.reasons.values()))
-    some = f": {len(entry.reasons)} of its {entry.pods} pods" if entry.pods > 1 else ""
+    some = f": {entry.pods - sum(entry.on.values())} of its {entry.pods} pods" if entry.pods > 1 else ""
     pods = [f"{pod}: {why}" for pod, why in entry.reasons.items()][:_PODS]
     said = [f"The scheduler says: {entry.scheduler}"] if entry.scheduler else []
     return Diagnostic(
@@ -113,13 +113,13 @@ def leaked(leak: Leak) -> Diagnostic:
 
 def errors(report: Report) -> tuple[Diagnostic, ...]:
     """What was wrong with a run that failed; never nothing."""
-    found = tuple(item for item in report.diagnostics if item.severity == "error")
+    found = tuple(item for item in report.diagnostics if item.severity is Severity.ERROR)
     return found or (Diagnostic(f"{report.verb} of {report.stack} failed", code="rehearsal-failed"),)
 
 
 def limited(problems: Sequence[Diagnostic], what: str) -> tuple[Diagnostic, ...]:
-    """So many that a person reads them; the step's row has all for a program."""
-    if len(problems) <= TOLD:
+    """So many that a person reads them; a line that tells of one more would be as long as that one."""
+    if len(problems) <= TOLD + 1:
         return tuple(problems)
     more = Diagnostic(f"{len(problems) - TOLD} more {what}", remedy="--json has them all.", code=problems[0].code)
     return (*problems[:TOLD], more)

@@ -19,6 +19,7 @@ from typing import Final
 from mlinfra.diagnostics import MlinfraError
 from mlinfra.graph import Graph, Kind, Node
 from mlinfra.local.target import stop_all
+from mlinfra.processes import handling
 from mlinfra.project import Project
 from mlinfra.report import Emit, State, Task
 from mlinfra.stack import Stack, StateSection
@@ -33,7 +34,12 @@ PATIENCE = 90
 """Seconds that a workload has to become ready. On the local target the machines are all there, and nothing is pulled: a
 pod that finds no place by then finds none, and the rehearsal is to tell so rather than to wait ten minutes."""
 
-_PROTECTIONS: Final = {"deletionProtection": False, "enableDeletionProtection": False, "skipFinalSnapshot": True}
+_PROTECTIONS: Final = {
+    "deletionProtection": False,
+    "enableDeletionProtection": False,
+    "skipFinalSnapshot": True,
+    "deleteAutomatedBackups": True,
+}
 """Inputs of AWS resources, each with the value that lets the resource go, and leaves nothing of it."""
 
 
@@ -92,7 +98,7 @@ class Rehearsing(Request):
 
 
 def protected(graph: Graph) -> list[str]:
-    """The names of what AWS itself would refuse to delete."""
+    """The names of what AWS itself would refuse to delete, or would keep a copy of."""
     return [node.name for node in graph if node.kind is Kind.RESOURCE and _lifted(node)]
 
 
@@ -156,25 +162,11 @@ def interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 — the form of a signal handler
         raise KeyboardInterrupt
 
-    with _handling(signal.SIGTERM, interrupt):
+    with handling(interrupt, signal.SIGTERM):
         yield
 
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    with _handling(signal.SIGINT, signal.SIG_IGN), _handling(signal.SIGTERM, signal.SIG_IGN):
+    with handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
         yield
-
-
-@contextmanager
-def _handling(number: signal.Signals, handler: object) -> Iterator[None]:
-    """Handle a signal within the block; only the main thread may, elsewhere nothing is changed."""
-    try:
-        before = signal.signal(number, handler)  # type: ignore[arg-type]  # what `signal` takes has no name
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(number, before)

@@ -7,6 +7,7 @@ from typing import Final
 
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.report import Emit, Event, Note, Operation, Stage, State, Step, Task
+from mlinfra.workflow.rehearse_results import count
 
 _MOMENT: Final = 1.0
 
@@ -25,7 +26,7 @@ class Teller:
         match event:
             case Step(state=State.DONE) if event.operation is not Operation.SAME:
                 self._steps += 1
-                self.say(f"{self._steps} resources")
+                self.say(count(self._steps, "resource"))
             case Step():
                 pass
             case Note(diagnostic) if diagnostic in self._told:

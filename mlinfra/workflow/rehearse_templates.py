@@ -16,22 +16,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from mlinfra.components.job_queue import QUEUE_LABEL
+from mlinfra.components.job_template import MANIFEST, RAY_JOB, TEMPLATE_LABEL
 from mlinfra.components.workload import COMPONENT_LABEL
 from mlinfra.expansion import DOMAIN
 from mlinfra.local.kwokctl import HELD
 from mlinfra.naming import dns_label
 from mlinfra.providers.kubernetes.client import Object
-from mlinfra.providers.kubernetes.objects import lookup
+from mlinfra.providers.kubernetes.objects import label, lookup
 
 TRIAL: Final = f"{DOMAIN}/trial"
 """The label of everything that a trial makes; its value names the template."""
 
-RAY: Final = f"{DOMAIN}/template=rayjob"
+RAY: Final = f"{TEMPLATE_LABEL}={RAY_JOB}"
 """The label by which ConfigMaps that hold a RayJob are found."""
-MANIFEST: Final = "manifest.json"
-
-QUEUE: Final = "kueue.x-k8s.io/queue-name"
-"""Kueue's label that names a LocalQueue: https://kueue.sigs.k8s.io/docs/tasks/run/jobs/"""
 
 PRIORITY: Final = "mlinfra-trial"
 _NAME_LIMIT: Final = 52  # a Job's name is part of its pods' names and labels, with an index and five letters after it
@@ -97,7 +95,7 @@ def templates(cron_jobs: Iterable[Object], ray: Iterable[Object]) -> list[Templa
 
 def _of_cron_job(cron_job: Object) -> Template:
     job = copy.deepcopy(cron_job["spec"]["jobTemplate"])
-    found = _template(cron_job, "Job", lookup(job, "metadata", "labels", QUEUE) or "")
+    found = _template(cron_job, "Job", label(job, QUEUE_LABEL))
     spec = job["spec"]
     spec["suspend"] = False  # with Kueue a Job begins suspended, and Kueue lets it go
     spec.pop("managedBy", None)  # a controller that is not here
@@ -121,7 +119,7 @@ def _of_cron_job(cron_job: Object) -> Template:
 
 def _of_ray(config_map: Object) -> Template:
     manifest = json.loads(config_map["data"][MANIFEST])
-    found = _template(config_map, "RayJob", lookup(manifest, "metadata", "labels", QUEUE) or "")
+    found = _template(config_map, "RayJob", label(manifest, QUEUE_LABEL))
     found = replace(found, name=manifest["metadata"].get("name") or found.name)
     objects: list[Object] = []
     shapes = []
@@ -156,7 +154,7 @@ def _ray_pods(spec: Mapping[str, Any]) -> Iterator[tuple[str, Object, int]]:
 
 def _template(item: Object, kind: str, queue: str) -> Template:
     metadata = item["metadata"]
-    component = (metadata.get("labels") or {}).get(COMPONENT_LABEL) or metadata["name"]
+    component = label(item, COMPONENT_LABEL) or metadata["name"]
     return Template(metadata["name"], metadata["namespace"], component, kind, (), 0, queue)
 
 

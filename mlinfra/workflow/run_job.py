@@ -15,23 +15,25 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from mlinfra.components.job_queue import QUEUE_LABEL
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
+from mlinfra.expansion import DOMAIN
 from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.providers.kubernetes.errors import ApiError
-from mlinfra.providers.kubernetes.objects import annotation, lookup
+from mlinfra.providers.kubernetes.objects import annotation, label, lookup
 from mlinfra.report import Note
 from mlinfra.runs import JobRun
 from mlinfra.workflow.lock import user_name
 from mlinfra.workflow.record import append
 from mlinfra.workflow.run_job_pending import behind
 from mlinfra.workflow.run_job_settings import differences, merged, parse
-from mlinfra.workflow.run_job_template import QUEUE, RUN, Template, digest, read, run_config_maps, run_manifest
+from mlinfra.workflow.run_job_template import RUN, Template, digest, read, run_config_maps, run_manifest
 from mlinfra.workflow.runs_access import Job, Stage
 from mlinfra.workflow.runs_look import judged, kind_of, look, runs_of
 from mlinfra.workflow.runs_state import SETTINGS, STARTED_BY, TITLE
 
 _MANAGER: Final = "mlinfra-run"
-_REQUEST: Final = "mlinfra.dev/request"
+_REQUEST: Final = f"{DOMAIN}/request"
 """The annotation that tells a run of this very command from another's: a request may arrive twice."""
 _TITLE: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._ -]{0,61}[A-Za-z0-9])?")
 _CONFLICT: Final = 409
@@ -58,19 +60,19 @@ def begin(stage: Stage, job_name: str, settings: Sequence[str] = (), *, title: s
     cluster = stage.cluster(job)
     template = read(stage.request, cluster, job)
     config = merged(job.name, template.config, wanted)
-    for warning in behind(stage, job, template.source):
+    if warning := behind(stage, job, template.source):
         stage.request.emit(Note(warning))
     mark = digest(template, config)
-    found = [run for _, run in runs_of(stage, job, labels=f"{RUN}={mark}")]
-    earlier = sorted(found, key=lambda run: _number(run.name, job, mark))
-    if title:
-        _refuse_title(stage, job, title, mark)
-    if earlier and not again:
-        run = look(cluster, job, earlier[-1].name) or earlier[-1]
+    # A title is looked for among all runs of the job.
+    found = [run for _, run in runs_of(stage, job, labels="" if title else f"{RUN}={mark}")]
+    _refuse_title(found, title, mark)
+    numbers = {_number(run.name, job, mark): run for run in found if run.digest == mark}
+    last = max(numbers, default=0)
+    if last and not again:
+        run = look(cluster, job, numbers[last].name) or numbers[last]
         stage.request.emit(Note(_exists(run)))
         return Begun(job, run)
-    number = _number(earlier[-1].name, job, mark) + 1 if earlier else 1
-    return _make(stage, template, config, mark, number, title=title, again=again)
+    return _make(stage, template, config, mark, last + 1, title=title, again=again)
 
 
 def who() -> str:
@@ -98,10 +100,9 @@ def _make(
     again: bool,
 ) -> Begun:
     job, cluster = template.job, stage.cluster(template.job)
-    changes = differences(template.config, config) if config is not None else {}
     request = uuid.uuid4().hex
     annotations = {STARTED_BY: who(), _REQUEST: request}
-    if changes:
+    if changes := differences(template.config, config):
         annotations[SETTINGS] = json.dumps(changes, sort_keys=True, ensure_ascii=False)
     if title:
         annotations[TITLE] = title
@@ -135,7 +136,7 @@ def _create(cluster: Cluster, manifest: Object, maps: Sequence[Object], request:
     for item in maps:
         cluster.apply(item, manager=_MANAGER, force=True)
     try:
-        live = cluster.request("POST", f"{path}?fieldManager={_MANAGER}&fieldValidation=Strict", manifest)
+        made: Object = cluster.request("POST", f"{path}?fieldManager={_MANAGER}&fieldValidation=Strict", manifest)
     except ApiError as error:
         found = cluster.get(*kind, metadata["name"], metadata["namespace"]) if error.status == _CONFLICT else None
         if found is not None:
@@ -144,7 +145,7 @@ def _create(cluster: Cluster, manifest: Object, maps: Sequence[Object], request:
             with suppress(MlinfraError):  # what is told is why the run could not be made
                 cluster.delete("v1", "ConfigMap", item["metadata"]["name"], item["metadata"]["namespace"])
         raise
-    return {**live, "apiVersion": kind[0], "kind": kind[1]}, True
+    return made, True
 
 
 def _own(cluster: Cluster, live: Object, maps: Sequence[Object]) -> None:
@@ -153,16 +154,11 @@ def _own(cluster: Cluster, live: Object, maps: Sequence[Object]) -> None:
     Source: https://kubernetes.io/docs/concepts/architecture/garbage-collection/#owners-dependents
     """
     metadata = live["metadata"]
-    owner = {
-        "apiVersion": live["apiVersion"],
-        "kind": live["kind"],
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-    }
+    owner = {**{key: live[key] for key in ("apiVersion", "kind")}, **{key: metadata[key] for key in ("name", "uid")}}
+    patch = {"metadata": {"ownerReferences": [owner]}}
     for item in maps:
         path = cluster.path("v1", "ConfigMap", metadata["namespace"], item["metadata"]["name"])
-        patch = {"metadata": {"ownerReferences": [owner]}}
-        cluster.request("PATCH", path, patch, content_type="application/merge-patch+json")
+        cluster.merge(path, patch)
 
 
 def _stand_in(stage: Stage, job: Job, live: Object) -> Object:
@@ -172,13 +168,11 @@ def _stand_in(stage: Stage, job: Job, live: Object) -> Object:
     """
     if not stage.local:
         return live
-    queue = (live["metadata"].get("labels") or {}).get(QUEUE)
+    queue = label(live, QUEUE_LABEL)
     if queue and lookup(live, "spec", "suspend"):
         cluster = stage.cluster(job)
         path = cluster.path(*kind_of(job), job.namespace, live["metadata"]["name"])
-        patch = {"spec": {"suspend": False}}
-        let_in: Object = cluster.request("PATCH", path, patch, content_type="application/merge-patch+json")
-        live = {**let_in, "apiVersion": live["apiVersion"], "kind": live["kind"]}
+        live = cluster.merge(path, {"spec": {"suspend": False}})
         _tell_simulated(
             stage, job, f"queue {queue} is not asked: the local target has no Kueue, the run is let in at once"
         )
@@ -206,15 +200,15 @@ def _number(name: str, job: Job, mark: str) -> int:
     return int(number) if number.isdigit() else 1
 
 
-def _refuse_title(stage: Stage, job: Job, title: str, mark: str) -> None:
-    for _, run in runs_of(stage, job):
-        if run.title == title and run.digest != mark:
+def _refuse_title(runs: Sequence[JobRun], title: str, mark: str) -> None:
+    for run in runs:
+        if title and run.title == title and run.digest != mark:
             raise MlinfraError(
                 Diagnostic(
                     f"the name {title!r} is taken: run {run.name} has it, which has other inputs",
                     detail=f"That run is {run.phase}.",
                     remedy="Choose another --name.",
-                    component=job.name,
+                    component=run.job,
                     code="run-name-taken",
                 )
             )

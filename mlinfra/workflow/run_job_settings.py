@@ -7,35 +7,26 @@ even where it looks like a number.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import yaml
 
 from mlinfra.diagnostics import Problems
 
-Path: TypeAlias = tuple[str, ...]
 _CODE: Final = "run-setting"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One `--set`: the key as it was written, and the value's text."""
-
-    key: str
-    text: str
-
-
-def parse(texts: Sequence[str]) -> list[Setting]:
-    """Read what `--set` was given; raises `MlinfraError` with everything that is not of the form `key=value`."""
+def parse(texts: Sequence[str]) -> dict[str, str]:
+    """What `--set` was given, the values' texts by key; raises `MlinfraError` with all that is not `key=value`."""
     problems = Problems()
-    found: dict[str, Setting] = {}
+    found: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         key = key.strip()
@@ -46,12 +37,12 @@ def parse(texts: Sequence[str]) -> list[Setting]:
         elif key in found:
             problems.error(f"--set {key} is given twice", remedy="Give it once.", code=_CODE)
         else:
-            found[key] = Setting(key, value)
+            found[key] = value
     problems.raise_errors()
-    return list(found.values())
+    return found
 
 
-def merged(job: str, config: Mapping[str, Any] | None, settings: Sequence[Setting]) -> dict[str, Any] | None:
+def merged(job: str, config: dict[str, Any] | None, settings: Mapping[str, str]) -> dict[str, Any] | None:
     """A job's config with the settings in it; the config itself where there are none, None for a job without config.
 
     Raises `MlinfraError` with every key that the config does not have and every value that does not fit.
@@ -61,15 +52,15 @@ def merged(job: str, config: Mapping[str, Any] | None, settings: Sequence[Settin
         if settings:
             problems.error(
                 f"job {job} has no config, so there is nothing to set",
-                detail=f"It was given --set {settings[0].key}.",
+                detail=f"It was given --set {next(iter(settings))}.",
                 remedy=f"Declare its parameters in the blueprint: TrainingJob({job!r}, …, config={{…}}), then up.",
                 code="run-no-config",
             )
         problems.raise_errors()
         return None
-    result: dict[str, Any] = _copied(config)
-    for setting in settings:
-        _apply(job, result, setting, problems)
+    result = copy.deepcopy(config)
+    for key, text in settings.items():
+        _apply(job, result, key, text, problems)
     problems.raise_errors()
     return result
 
@@ -79,7 +70,7 @@ def differences(base: Any, now: Any) -> dict[str, Any]:
     return dict(_differences(base, now, ()))
 
 
-def _differences(base: Any, now: Any, path: Path) -> Iterator[tuple[str, Any]]:
+def _differences(base: Any, now: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     if isinstance(base, Mapping) and isinstance(now, Mapping):
         for key in [*base, *(key for key in now if key not in base)]:
             yield from _differences(base.get(key), now.get(key), (*path, str(key)))
@@ -87,40 +78,31 @@ def _differences(base: Any, now: Any, path: Path) -> Iterator[tuple[str, Any]]:
         yield ".".join(path), now
 
 
-def _apply(job: str, config: dict[str, Any], setting: Setting, problems: Problems) -> None:
-    path: list[str] = []
-    holder, rest = config, setting.key
-    while True:
-        name = rest if rest in holder else rest.partition(".")[0]
-        if name not in holder:
-            return _unknown(job, holder, path, name, setting, problems)
-        path.append(name)
-        if name == rest:
-            break
-        rest = rest.removeprefix(f"{name}.")
+def _apply(job: str, config: dict[str, Any], key: str, text: str, problems: Problems) -> None:
+    prefix, rest, holder = "", key, config
+    while (name := rest if rest in holder else rest.partition(".")[0]) != rest and name in holder:
         if not isinstance(holder[name], dict):
             problems.error(
-                f"--set {setting.key}: {'.'.join(path)} of job {job} is {_kind(holder[name])}, which has no keys",
-                remedy=f"Set it whole: --set {'.'.join(path)}=…",
+                f"--set {key}: {prefix}{name} of job {job} is {_kind(holder[name])}, which has no keys",
+                remedy=f"Set it whole: --set {prefix}{name}=…",
                 code=_CODE,
             )
-            return None
-        holder = holder[name]
+            return
+        prefix, rest, holder = f"{prefix}{name}.", rest.removeprefix(f"{name}."), holder[name]
+    if name not in holder:
+        _unknown(job, holder, prefix, name, key, problems)
+        return
     try:
-        holder[path[-1]] = read(setting.text, holder[path[-1]])
+        holder[name] = read(text, holder[name])
     except ValueError as error:
-        problems.error(f"--set {setting.key}: {error}", code=_CODE)
-    return None
+        problems.error(f"--set {key}: {error}", code=_CODE)
 
 
-def _unknown(
-    job: str, holder: Mapping[str, Any], path: Sequence[str], name: str, setting: Setting, problems: Problems
-) -> None:
-    prefix = "".join(f"{part}." for part in path)
+def _unknown(job: str, holder: Mapping[str, Any], prefix: str, name: str, setting: str, problems: Problems) -> None:
     close = difflib.get_close_matches(name, holder, n=1, cutoff=0.5)
     keys = ", ".join(f"{prefix}{key}" for key in holder) or "none"
     problems.error(
-        f"--set {setting.key}: the config of job {job} has no {prefix}{name}",
+        f"--set {setting}: the config of job {job} has no {prefix}{name}",
         detail=f"It has {keys}.",
         remedy=f"Did you mean {prefix}{close[0]}?"
         if close
@@ -202,12 +184,6 @@ def _shown(base: Any) -> str:
     if isinstance(base, dict):
         return "{key: value}; or set its keys one by one"
     return str(base)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 class _Core(yaml.SafeLoader):

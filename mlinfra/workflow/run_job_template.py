@@ -11,22 +11,23 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
+from mlinfra.components.job_data import RUN as RUN_VARIABLE
+from mlinfra.components.job_pod import CONFIG_KEY
+from mlinfra.components.job_queue import QUEUE_LABEL
+from mlinfra.components.job_template import MANIFEST
+from mlinfra.components.workload import COMPONENT_LABEL
 from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.expansion import DOMAIN
 from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.providers.kubernetes.objects import lookup
 from mlinfra.workflow.request import Request
-from mlinfra.workflow.runs_access import COMPONENT, Job
+from mlinfra.workflow.runs_access import Job
 
-CONFIG_KEY: Final = "config.json"
-MANIFEST_KEY: Final = "manifest.json"
-RUN: Final = "mlinfra.dev/run"
+RUN: Final = f"{DOMAIN}/run"
 """The label of a run: the digest of its inputs."""
-QUEUE: Final = "kueue.x-k8s.io/queue-name"
-"""The label of what waits in a queue of Kueue's."""
-RUN_VARIABLE: Final = "MLINFRA_RUN"
-"""The variable with the run's name. Pods of a `Job` read it from a label; in those of a Ray cluster it is written."""
 _LEAST_KEPT: Final = 60
 """For how many seconds a run stays after its end at the least, so that whoever follows it sees what came of it."""
 _DIGITS: Final = 10
@@ -51,7 +52,7 @@ class Template:
         """The name of the ConfigMap of the job's config."""
         return f"{self.job.identity}-config"
 
-    @property
+    @cached_property
     def config(self) -> dict[str, Any] | None:
         """The config that the job declares; None for a job without."""
         text = self.data.get(self.config_map, {}).get(CONFIG_KEY)
@@ -103,7 +104,6 @@ def run_manifest(template: Template, name: str, mark: str, annotations: Mapping[
     """The object of a run: the template under the run's name, reading the run's own ConfigMaps."""
     copies = {original: copy_name(template, original, name) for original in template.data}
     body = _for_run(template.manifest, name, copies)
-    metadata = body["metadata"]
     kept = lookup(body, "spec", "ttlSecondsAfterFinished")
     if not template.job.ray and kept is not None:
         body = {**body, "spec": {**body["spec"], "ttlSecondsAfterFinished": max(kept, _LEAST_KEPT)}}
@@ -112,22 +112,19 @@ def run_manifest(template: Template, name: str, mark: str, annotations: Mapping[
         "metadata": {
             "name": name,
             "namespace": template.job.namespace,
-            "labels": {**(metadata.get("labels") or {}), COMPONENT: template.job.identity, RUN: mark},
-            "annotations": {**(metadata.get("annotations") or {}), **annotations},
+            "labels": _labels(template, mark),
+            "annotations": {**body["metadata"].get("annotations", {}), **annotations},
         },
     }
 
 
 def run_config_maps(template: Template, name: str, mark: str, config: Mapping[str, Any] | None) -> list[Object]:
     """The ConfigMaps of a run: copies of the job's own, the config as it is for this run; they cannot be changed."""
+    labels = {key: value for key, value in _labels(template, mark).items() if key != QUEUE_LABEL}
     found = []
     for original, data in template.data.items():
         if original == template.config_map and config is not None:
             data = {**data, CONFIG_KEY: json.dumps(config, sort_keys=True, ensure_ascii=False)}
-        kept = {
-            key: value for key, value in (template.manifest["metadata"].get("labels") or {}).items() if key != QUEUE
-        }
-        labels = {**kept, COMPONENT: template.job.identity, RUN: mark}
         found.append(
             {
                 "apiVersion": "v1",
@@ -144,6 +141,10 @@ def run_config_maps(template: Template, name: str, mark: str, config: Mapping[st
     return found
 
 
+def _labels(template: Template, mark: str) -> dict[str, str]:
+    return {**template.manifest["metadata"].get("labels", {}), COMPONENT_LABEL: template.job.identity, RUN: mark}
+
+
 def copy_name(template: Template, original: str, run: str) -> str:
     """What a run's copy of a ConfigMap is called: `fit-config` is `fit-0123456789-config`."""
     return f"{run}-{original.removeprefix(f'{template.job.identity}-')}"
@@ -151,20 +152,18 @@ def copy_name(template: Template, original: str, run: str) -> str:
 
 def _job(source: Object) -> Object:
     body = lookup(source, "spec", "jobTemplate", default={})
-    metadata = {key: body["metadata"][key] for key in ("labels", "annotations") if lookup(body, "metadata", key)}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": body.get("spec") or {}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": _metadata(body), "spec": body.get("spec") or {}}
 
 
 def _ray_job(job: Job, source: Object) -> Object:
     try:
-        found = json.loads(source["data"][MANIFEST_KEY])
-        metadata = {key: found["metadata"][key] for key in ("labels", "annotations") if lookup(found, "metadata", key)}
-        return {**found, "metadata": metadata}
+        found = json.loads(source["data"][MANIFEST])
+        return {**found, "metadata": _metadata(found)}
     except (KeyError, TypeError, ValueError):
         raise MlinfraError(
             Diagnostic(
                 f"the template of job {job.name} in the cluster is damaged",
-                detail=f"ConfigMap {job.namespace}/{job.template} has no manifest under {MANIFEST_KEY}.",
+                detail=f"ConfigMap {job.namespace}/{job.template} has no manifest under {MANIFEST}.",
                 remedy="Somebody changed it by hand: `mlinfra refresh` and `mlinfra up` make it what it should be.",
                 component=job.name,
                 code="run-template-damaged",
@@ -172,17 +171,27 @@ def _ray_job(job: Job, source: Object) -> Object:
         ) from None
 
 
+def _metadata(body: Mapping[str, Any]) -> Object:
+    """What a run takes over of a template's metadata. What is empty is left out: digests are of what is there."""
+    return {key: found for key in ("labels", "annotations") if (found := lookup(body, "metadata", key))}
+
+
 def config_maps(value: Any) -> Iterator[str]:
     """The names of all ConfigMaps that a manifest reads."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if key in _REFERENCES and isinstance(item, Mapping) and isinstance(item.get("name"), str):
+            if _names_one(key, item):
                 yield item["name"]
             else:
                 yield from config_maps(item)
     elif isinstance(value, list):
         for item in value:
             yield from config_maps(item)
+
+
+def _names_one(key: str, item: Any) -> bool:
+    """Whether what stands under a key of a pod names a ConfigMap."""
+    return key in _REFERENCES and isinstance(item, Mapping) and isinstance(item.get("name"), str)
 
 
 def _for_run(value: Any, run: str, names: Mapping[str, str]) -> Any:
@@ -195,7 +204,7 @@ def _for_run(value: Any, run: str, names: Mapping[str, str]) -> Any:
         return {**value, "value": run}
     return {
         key: {**item, "name": names.get(item["name"], item["name"])}
-        if key in _REFERENCES and isinstance(item, Mapping) and isinstance(item.get("name"), str)
+        if _names_one(key, item)
         else _for_run(item, run, names)
         for key, item in value.items()
     }

@@ -39,7 +39,7 @@ def cancel(stage: Stage, job: Job, run: JobRun) -> bool:
             "metadata": {"annotations": {CANCELLED_BY: who()}},
             "spec": {"activeDeadlineSeconds": _SOON},
         }
-        cluster.request("PATCH", path, patch, content_type="application/merge-patch+json")
+        cluster.merge(path, patch)
     note_done(stage, "runs cancel", run)
     return not queued
 

@@ -10,26 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mlinfra.checks.schema.problems import a
+from mlinfra.components.job_template import TEMPLATE, TEMPLATE_LABEL
+from mlinfra.components.workload import COMPONENT_LABEL
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.graph import Graph, Kind, Node, Ref
 from mlinfra.naming import name_of
 from mlinfra.providers.kubernetes.client import Cluster
-from mlinfra.providers.kubernetes.objects import kind_of, lookup
+from mlinfra.providers.kubernetes.objects import label, lookup
 from mlinfra.report import Note
 from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget
 from mlinfra.workflow.compile import Compiled, compile_request
 from mlinfra.workflow.local import environment as local_environment
-from mlinfra.workflow.places import NEAR, near_state, using_state
+from mlinfra.workflow.places import reading_state
 from mlinfra.workflow.request import Request
 
-COMPONENT: Final = "mlinfra.dev/component"
-"""The label of everything of a job: the component's identity."""
-TEMPLATE: Final = "mlinfra.dev/template"
-"""The label of a ConfigMap that holds the template of another kind than `Job`; its value is the kind, `rayjob`."""
-_LOCAL: Final = "template"
-_JOB_TYPE: Final = "mlinfra:component:TrainingJob"
-_CRON_JOB: Final = ("batch/v1", "CronJob")
-_CONFIG_MAP: Final = ("v1", "ConfigMap")
+CRON_JOB: Final = "kubernetes:batch/v1:CronJob"
+CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +102,17 @@ def jobs_of(graph: Graph) -> list[Job]:
 
 
 def _job(graph: Graph, node: Node) -> Job | None:
-    if node.kind is not Kind.RESOURCE or node.component is None or node.name != f"{node.component}/{_LOCAL}":
+    if node.kind is not Kind.RESOURCE or node.component is None or node.name != f"{node.component}/{TEMPLATE}":
         return None
-    kind = kind_of(node.type) if node.type.startswith("kubernetes:") else None
-    metadata = node.inputs.get("metadata") or {}
-    labels = metadata.get("labels") or {}
-    if kind != _CRON_JOB and not (kind == _CONFIG_MAP and TEMPLATE in labels):
+    ray = node.type == CONFIG_MAP and bool(label(node.inputs, TEMPLATE_LABEL))
+    if node.type != CRON_JOB and not ray:
         return None
-    ray = kind == _CONFIG_MAP
-    name = str(metadata["name"])
+    metadata = node.inputs["metadata"]
     return Job(
         name=node.component,
-        identity=labels.get(COMPONENT) or (name.removesuffix(f"-{_LOCAL}") if ray else name),
+        identity=label(node.inputs, COMPONENT_LABEL),
         namespace=_known(graph, metadata.get("namespace")),
-        template=name,
+        template=metadata["name"],
         node=node.name,
         ray=ray,
     )
@@ -134,8 +128,8 @@ def _known(graph: Graph, value: Any) -> str:
 
 def _no_job(request: Request, graph: Graph, jobs: Mapping[str, Job], name: str) -> MlinfraError:
     node = graph.nodes.get(name)
-    known = f"Its jobs are {', '.join(sorted(jobs))}." if jobs else "It has none that can be run."
-    if node is not None and node.type == _JOB_TYPE:
+    kind = node.type.rpartition(":")[2] if node is not None and node.kind is Kind.COMPONENT else ""
+    if kind == "TrainingJob":
         return MlinfraError(
             Diagnostic(
                 f"job {name} of stack {request.state_name} cannot be run: it has no image yet",
@@ -147,13 +141,12 @@ def _no_job(request: Request, graph: Graph, jobs: Mapping[str, Job], name: str) 
             )
         )
     close = difflib.get_close_matches(name, jobs, n=1)
-    kind = node.type.rpartition(":")[2] if node is not None and node.kind is Kind.COMPONENT else ""
     return MlinfraError(
         Diagnostic(
-            f"{name} is a {kind}, and no training job"
+            f"{name} is {a(kind)}, and no training job"
             if kind
             else f"stack {request.state_name} has no training job {name!r}",
-            detail=known,
+            detail=f"Its jobs are {', '.join(sorted(jobs))}." if jobs else "It has none that can be run.",
             remedy=f"Did you mean {close[0]}?" if close else "",
             code="run-job-unknown",
         )
@@ -179,9 +172,7 @@ def _of_state(request: Request, compiled: Compiled, provider: str | None) -> str
 
     It holds no credentials: it says that `aws eks get-token` has them.
     """
-    stack = compiled.stack
-    backend = stack.file.state.backend
-    with near_state(request, stack, backend) if backend in NEAR else using_state(request, stack) as session:
+    with reading_state(request, compiled.stack) as session:
         resources = session.whole() if session else []
     instances = [item for item in resources if item["type"] == "pulumi:providers:kubernetes"]
     found = [lookup(item, "inputs", "kubeconfig") for item in instances if name_of(item["urn"]) == provider]

@@ -41,7 +41,7 @@ class Logs:
         """Read what a pod writes, if nobody does so yet; one whose container has not started is left for later."""
         if pod.phase in (Phase.WAITING, Phase.STARTING) or pod.name in self._threads:
             return
-        if sum(thread.is_alive() for thread in list(self._threads.values())) >= AT_ONCE:
+        if self._alive() >= AT_ONCE:
             self.left_out = True
             return
         thread = threading.Thread(target=self._read, args=(pod,), name=f"log of {pod.name}", daemon=True)
@@ -60,7 +60,7 @@ class Logs:
     def rest(self) -> Iterator[LogLine]:
         """What pods that have ended wrote last: until all of it has come, or it takes too long."""
         end = time.monotonic() + _REST_SECONDS
-        while any(thread.is_alive() for thread in list(self._threads.values())) and time.monotonic() < end:
+        while self._alive() and time.monotonic() < end:
             yield from self.lines(0.05)
         while not self._queue.empty():
             yield self._queue.get()
@@ -68,6 +68,10 @@ class Logs:
     def stop(self) -> None:
         """Read no further. Threads end with their next line, or with the process."""
         self._stopped.set()
+
+    def _alive(self) -> int:
+        """How many pods are read just now; a pod's thread may take itself away in this moment."""
+        return sum(thread.is_alive() for thread in list(self._threads.values()))
 
     # ------------------------------------------------------------------------------------ in a pod's thread
 

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from itertools import chain
+from typing import Final
 from urllib.parse import urlencode
 
+from mlinfra.components import job_queue, job_ray
+from mlinfra.components.job_ranks import JOB_NAME
+from mlinfra.components.workload import COMPONENT_LABEL
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.providers.kubernetes.errors import ApiError
-from mlinfra.providers.kubernetes.objects import lookup
+from mlinfra.providers.kubernetes.objects import label, lookup
 from mlinfra.providers.kubernetes.waitfor import condition
 from mlinfra.runs import JobRun, Phase
 from mlinfra.workflow import runs_ray, runs_state
-from mlinfra.workflow.run_job_template import QUEUE
-from mlinfra.workflow.runs_access import COMPONENT, Job, Stage
+from mlinfra.workflow.runs_access import Job, Stage
 
-JOB_NAME: Final = "batch.kubernetes.io/job-name"
-"""The label of a pod that a `Job` made: https://kubernetes.io/docs/reference/labels-annotations-taints/"""
-_WORKLOADS: Final = ("kueue.x-k8s.io/v1beta1", "Workload")
+_WORKLOADS: Final = (job_queue.API, "Workload")
 _NOT_FOUND: Final = 404
 _SHORTEST: Final = 4  # characters of a digest that will do for a name
 
 
 def kind_of(job: Job) -> tuple[str, str]:
     """What the runs of a job are in the cluster."""
-    return (runs_ray.API_VERSION, runs_ray.KIND) if job.ray else ("batch/v1", "Job")
+    return (job_ray.API, job_ray.KIND) if job.ray else ("batch/v1", "Job")
 
 
 def look(cluster: Cluster, job: Job, name: str) -> JobRun | None:
@@ -37,8 +38,8 @@ def look(cluster: Cluster, job: Job, name: str) -> JobRun | None:
     live = cluster.get(*kind_of(job), name, job.namespace)
     if live is None:
         return None
-    pods = _pods_of_ray(cluster, live) if job.ray else _pods(cluster, job.namespace, f"{JOB_NAME}={name}")
-    run = judged(job, live, pods)
+    pods = [_pods(cluster, job.namespace, f"{key}={value}") for key, value in _marks(live)]
+    run = judged(job, live, list(chain.from_iterable(pods)))
     if run.phase is Phase.WAITING and not run.pods and (why := _refused(cluster, live)):
         return replace(run, reason=why)
     if run.phase is Phase.QUEUED and (why := _queued(cluster, live)):
@@ -55,7 +56,8 @@ def judged(job: Job, live: Object, pods: list[Object]) -> JobRun:
 def runs_of(stage: Stage, *jobs: Job, labels: str = "") -> list[tuple[Job, JobRun]]:
     """The runs of some jobs, newest first. `labels` is a further label selector.
 
-    However many jobs there are, each namespace is asked twice: for its runs, and for their pods.
+    However many jobs and runs there are, each namespace is asked twice: for its runs, and for their pods. Of Ray
+    clusters it is asked for those that hand jobs in, too.
     """
     groups: dict[tuple[int, str, bool], list[Job]] = {}
     for job in jobs:
@@ -72,19 +74,21 @@ def all_runs(stage: Stage, job: str | None = None) -> list[tuple[Job, JobRun]]:
 def _runs_within(cluster: Cluster, jobs: Sequence[Job], labels: str) -> Iterator[tuple[Job, JobRun]]:
     """The runs of jobs of one kind that are in one namespace."""
     first, by_identity = jobs[0], {job.identity: job for job in jobs}
-    whose = f"{COMPONENT}={first.identity}" if len(jobs) == 1 else COMPONENT
+    whose = f"{COMPONENT_LABEL}={first.identity}" if len(jobs) == 1 else COMPONENT_LABEL
     try:
         found = cluster.list(*kind_of(first), first.namespace, labels=f"{whose},{labels}" if labels else whose)
     except ApiError as error:
         if error.status == _NOT_FOUND:  # the cluster has no such kind
             return
         raise
-    found = [live for live in found if live["metadata"]["labels"][COMPONENT] in by_identity]
-    pods = _grouped(_pods(cluster, first.namespace, f"{JOB_NAME},{whose}")) if found and not first.ray else {}
+    found = [live for live in found if label(live, COMPONENT_LABEL) in by_identity]
+    pods: dict[tuple[str, str], list[Object]] = {}
+    for key in {key for live in found for key, _ in _marks(live)}:
+        for pod in _pods(cluster, first.namespace, f"{key},{whose}"):
+            pods.setdefault((key, label(pod, key)), []).append(pod)
     for live in found:
-        job = by_identity[live["metadata"]["labels"][COMPONENT]]
-        own = _pods_of_ray(cluster, live) if job.ray else pods.get(live["metadata"]["name"], [])
-        yield job, judged(job, live, own)
+        job = by_identity[label(live, COMPONENT_LABEL)]
+        yield job, judged(job, live, [pod for mark in _marks(live) for pod in pods.get(mark, [])])
 
 
 def find(stage: Stage, text: str) -> tuple[Job, JobRun]:
@@ -124,7 +128,7 @@ def _same(text: str, runs: Sequence[JobRun]) -> bool:
     return all(run.job == text for run in runs) or (one and all(run.title == text for run in runs))
 
 
-def _tests(text: str) -> Iterator[Any]:
+def _tests(text: str) -> Iterator[Callable[[JobRun], bool]]:
     yield lambda run: run.name == text
     yield lambda run: run.title == text
     yield lambda run: run.job == text
@@ -139,19 +143,14 @@ def _pods(cluster: Cluster, namespace: str, labels: str) -> list[Object]:
     return cluster.list("v1", "Pod", namespace, labels=labels)
 
 
-def _grouped(pods: list[Object]) -> Mapping[str, list[Object]]:
-    found: dict[str, list[Object]] = {}
-    for pod in pods:
-        found.setdefault(pod["metadata"]["labels"][JOB_NAME], []).append(pod)
-    return found
+def _marks(live: Object) -> list[tuple[str, str]]:
+    """The labels, with their values, by which a run's pods are found.
 
-
-def _pods_of_ray(cluster: Cluster, live: Object) -> list[Object]:
-    """The pods of the Ray cluster that KubeRay made, and the one that hands the job in."""
-    namespace = live["metadata"]["namespace"]
-    name = lookup(live, "status", "rayClusterName")
-    members = _pods(cluster, namespace, f"{runs_ray.CLUSTER}={name}") if name else []
-    return [*members, *_pods(cluster, namespace, f"{JOB_NAME}={live['metadata']['name']}")]
+    They belong to the Ray cluster that KubeRay made for it, or to the `Job` of its name: the run itself, or what hands
+    it in to that cluster.
+    """
+    ray = lookup(live, "status", "rayClusterName")
+    return [*([(runs_ray.CLUSTER, str(ray))] if ray else []), (JOB_NAME, live["metadata"]["name"])]
 
 
 def _refused(cluster: Cluster, live: Object) -> str:
@@ -167,10 +166,10 @@ def _refused(cluster: Cluster, live: Object) -> str:
 
 def _queued(cluster: Cluster, live: Object) -> str:
     """Why Kueue has not let a run in: https://kueue.sigs.k8s.io/docs/concepts/workload/."""
-    if QUEUE not in (live["metadata"].get("labels") or {}):
+    if not label(live, job_queue.QUEUE_LABEL):
         return ""
     with suppress(ApiError):
-        label = f"kueue.x-k8s.io/job-uid={live['metadata']['uid']}"
-        for workload in cluster.list(*_WORKLOADS, live["metadata"]["namespace"], labels=label):
+        owner = f"kueue.x-k8s.io/job-uid={live['metadata']['uid']}"
+        for workload in cluster.list(*_WORKLOADS, live["metadata"]["namespace"], labels=owner):
             return str(condition(workload, "QuotaReserved").get("message") or "")
     return ""

@@ -12,16 +12,16 @@ from datetime import datetime
 from typing import Any, Final
 
 from mlinfra.providers.kubernetes.client import Object
-from mlinfra.providers.kubernetes.objects import annotation, lookup
+from mlinfra.providers.kubernetes.objects import annotation, label, lookup
 from mlinfra.runs import JobPod, JobRun, Phase
-from mlinfra.workflow.run_job_template import QUEUE
-from mlinfra.workflow.runs_state import CANCELLED_BY, culprit, pod_of, run_of, timed
+from mlinfra.workflow.runs_state import CANCELLED_BY, culprit, held, in_order, pod_of, run_of, timed
 
-API_VERSION: Final = "ray.io/v1"
-KIND: Final = "RayJob"
 CLUSTER: Final = "ray.io/cluster"
-GROUP: Final = "ray.io/group"
 NODE_TYPE: Final = "ray.io/node-type"
+"""Labels that KubeRay puts on the pods of a cluster: its name, and whether a pod is its `head` or a `worker`."""
+
+_GROUPS: Final = ("spec", "rayClusterSpec", "workerGroupSpecs")
+_SUBMITTER: Final = "job"
 
 _DOING: Final = {
     "Initializing": (Phase.STARTING, "its Ray cluster is made"),
@@ -41,35 +41,26 @@ _WORDS: Final = {
 
 def judge(job: str, live: Object, pods: Iterable[Object], now: datetime) -> JobRun:
     """A run of the component `job`, from its `RayJob` and the pods of its cluster and of its submitter."""
-    status = live.get("status") or {}
-    items = sorted(pods, key=lambda item: (item["metadata"].get("creationTimestamp") or "", item["metadata"]["name"]))
+    items = in_order(pods)
     seen = _marked(items)
-    workers = [int(group.get("replicas") or 0) for group in lookup(live, *_GROUPS, default=[])]
-    size = 1 + sum(workers)
+    size = 1 + sum(int(group.get("replicas") or 0) for group in lookup(live, *_GROUPS, default=[]))
     base = replace(
         run_of(job, live),
         wanted=size,
         parallel=size,
         running=sum(pod.phase is Phase.RUNNING and pod.part != _SUBMITTER for pod in seen),
-        failed=status.get("failed") or 0,
-        started=status.get("startTime") or "",
-        ended=status.get("endTime") or "",
+        ended=lookup(live, "status", "endTime") or "",
         pods=tuple(seen),
     )
-    return timed(_ended(base, live, culprit(items)) or _going(base, live), now)
-
-
-_GROUPS: Final = ("spec", "rayClusterSpec", "workerGroupSpecs")
-_SUBMITTER: Final = "job"
+    return timed(_ended(base, live, culprit(items)) or held(base, live) or _going(base, live), now)
 
 
 def _marked(items: Iterable[Object]) -> list[JobPod]:
     """The pods with what they are in the Ray cluster: `head`, `worker-0`; `job` is the one that hands the job in."""
     found, workers = [], 0
     for item in items:
-        kind = (item["metadata"].get("labels") or {}).get(NODE_TYPE, "")
-        part = kind or _SUBMITTER
-        if kind == "worker":
+        part = label(item, NODE_TYPE) or _SUBMITTER
+        if part == "worker":
             part, workers = f"worker-{workers}", workers + 1
         found.append(replace(pod_of(item), part=part))
     return found
@@ -96,19 +87,14 @@ def _ended(run: JobRun, live: Object, worst: JobPod | None) -> JobRun | None:
 
 def _going(run: JobRun, live: Object) -> JobRun:
     status: Any = live.get("status") or {}
-    if annotation(live, CANCELLED_BY):
-        return replace(run, phase=Phase.RUNNING, reason=f"is being cancelled by {annotation(live, CANCELLED_BY)}")
-    queue = (live["metadata"].get("labels") or {}).get(QUEUE)
-    if lookup(live, "spec", "suspend"):
-        return replace(run, phase=Phase.QUEUED, reason=f"in queue {queue}" if queue else "it is suspended")
     phase, reason = _DOING.get(status.get("jobDeploymentStatus") or "", (Phase.WAITING, ""))
     if phase is Phase.WAITING:
         return replace(run, phase=phase, reason="KubeRay has not taken it up yet")
     waiting = next((pod for pod in run.pods if pod.phase is Phase.WAITING and pod.reason), None)
     if waiting is not None:
-        return replace(run, phase=Phase.WAITING if phase is Phase.STARTING else phase, reason=_waits(waiting))
+        return replace(
+            run,
+            phase=Phase.WAITING if phase is Phase.STARTING else phase,
+            reason=f"{waiting.part} waits: {waiting.reason}",
+        )
     return replace(run, phase=phase, reason=reason or str(status.get("message") or ""))
-
-
-def _waits(pod: JobPod) -> str:
-    return f"{pod.part} waits: {pod.reason}"

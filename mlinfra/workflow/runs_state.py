@@ -15,18 +15,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from mlinfra.components.job_queue import QUEUE_LABEL
+from mlinfra.expansion import DOMAIN
 from mlinfra.providers.kubernetes.client import Object
-from mlinfra.providers.kubernetes.objects import annotation, lookup
+from mlinfra.providers.kubernetes.objects import annotation, label, lookup
 from mlinfra.providers.kubernetes.pods import without_asides
 from mlinfra.providers.kubernetes.waitfor import condition
 from mlinfra.runs import JobPod, JobRun, Phase
-from mlinfra.workflow.run_job_template import QUEUE, RUN
+from mlinfra.workflow.run_job_template import RUN
 
-STARTED_BY: Final = "mlinfra.dev/started-by"
+STARTED_BY: Final = f"{DOMAIN}/started-by"
 """The annotation that says who made a run, and from where: `user@host`."""
-CANCELLED_BY: Final = "mlinfra.dev/cancelled-by"
-TITLE: Final = "mlinfra.dev/title"
-SETTINGS: Final = "mlinfra.dev/settings"
+CANCELLED_BY: Final = f"{DOMAIN}/cancelled-by"
+TITLE: Final = f"{DOMAIN}/title"
+SETTINGS: Final = f"{DOMAIN}/settings"
 """The annotation with the values of a run's config that differ from the template's, as JSON."""
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
@@ -42,8 +44,8 @@ _CODE: Final = re.compile(r"exit code (\d+)")
 
 def judge(job: str, live: Object, pods: Iterable[Object], now: datetime) -> JobRun:
     """A run of the component `job`, from its `Job` and the pods that it made."""
-    spec, status = live.get("spec") or {}, live.get("status") or {}
-    items = sorted(pods, key=_made)
+    spec = live.get("spec") or {}
+    items = in_order(pods)
     seen = latest([pod_of(item) for item in items])
     worst = culprit(items)
     base = replace(
@@ -51,17 +53,15 @@ def judge(job: str, live: Object, pods: Iterable[Object], now: datetime) -> JobR
         wanted=spec.get("completions") or spec.get("parallelism", 1),
         parallel=spec.get("parallelism", 1),
         running=sum(pod.phase is Phase.RUNNING for pod in seen),
-        succeeded=status.get("succeeded") or 0,
-        failed=status.get("failed") or 0,
-        started=status.get("startTime") or "",
+        succeeded=lookup(live, "status", "succeeded") or 0,
         pods=tuple(seen),
     )
-    return timed(_ended(base, live, worst) or _going(base, live, worst), now)
+    return timed(_ended(base, live, worst) or held(base, live) or _going(base, worst), now)
 
 
 def run_of(job: str, live: Object) -> JobRun:
-    """What a run's object says of itself, whatever its kind: names, digest, who made it."""
-    metadata = live["metadata"]
+    """What a run's object says of itself, whatever its kind: names, digest, who made it, when it began."""
+    metadata, status = live["metadata"], live.get("status") or {}
     settings: Any = {}
     with suppress(ValueError):
         settings = json.loads(annotation(live, SETTINGS) or "{}")
@@ -71,12 +71,24 @@ def run_of(job: str, live: Object) -> JobRun:
         namespace=metadata["namespace"],
         phase=Phase.WAITING,
         kind=live["kind"],
-        digest=(metadata.get("labels") or {}).get(RUN, ""),
+        digest=label(live, RUN),
         title=annotation(live, TITLE),
         settings=settings if isinstance(settings, dict) else {},
+        failed=status.get("failed") or 0,
         created=metadata.get("creationTimestamp") or "",
+        started=status.get("startTime") or "",
         started_by=annotation(live, STARTED_BY),
     )
+
+
+def held(run: JobRun, live: Object) -> JobRun | None:
+    """A run that is being cancelled, or that a queue has not let in, whatever its kind; None for one that goes on."""
+    if by := annotation(live, CANCELLED_BY):
+        return replace(run, phase=Phase.RUNNING, reason=f"is being cancelled by {by}")
+    if lookup(live, "spec", "suspend"):
+        queue = label(live, QUEUE_LABEL)
+        return replace(run, phase=Phase.QUEUED, reason=f"in queue {queue}" if queue else "it is suspended")
+    return None
 
 
 def timed(run: JobRun, now: datetime) -> JobRun:
@@ -90,7 +102,7 @@ def timed(run: JobRun, now: datetime) -> JobRun:
 def pod_of(item: Object) -> JobPod:
     """A pod, as it is just now."""
     status = item.get("status") or {}
-    index = annotation(item, INDEX) or (item["metadata"].get("labels") or {}).get(INDEX, "")
+    index = annotation(item, INDEX) or label(item, INDEX)
     rank = int(index) if index.isdigit() else None
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     ended = [end for entry in containers if (end := lookup(entry, "state", "terminated"))]
@@ -106,6 +118,11 @@ def pod_of(item: Object) -> JobPod:
         exit_code=bad[-1]["exitCode"] if bad else 0 if phase is Phase.SUCCEEDED else None,
         container=_container(item),
     )
+
+
+def in_order(pods: Iterable[Object]) -> list[Object]:
+    """Pods in the order in which they were made."""
+    return sorted(pods, key=lambda item: (item["metadata"].get("creationTimestamp") or "", item["metadata"]["name"]))
 
 
 def latest(pods: Sequence[JobPod]) -> list[JobPod]:
@@ -168,16 +185,11 @@ def _container(item: Object) -> str:
     return str(containers[0]["name"]) if containers else ""
 
 
-def _made(item: Object) -> tuple[str, str]:
-    return item["metadata"].get("creationTimestamp") or "", item["metadata"]["name"]
-
-
 # ------------------------------------------------------------------------------------------------ the whole run
 
 
 def _ended(run: JobRun, live: Object, worst: JobPod | None) -> JobRun | None:
     """A run that is over: a `Job` is when it is Complete or Failed, and not before its pods are gone."""
-    by = annotation(live, CANCELLED_BY)
     done = condition(live, "Complete")
     if done.get("status") == "True":
         ended = lookup(live, "status", "completionTime") or done.get("lastTransitionTime") or ""
@@ -186,7 +198,7 @@ def _ended(run: JobRun, live: Object, worst: JobPod | None) -> JobRun | None:
     if failed.get("status") != "True":
         return None
     ended = failed.get("lastTransitionTime") or ""
-    if by:
+    if by := annotation(live, CANCELLED_BY):
         return replace(run, phase=Phase.CANCELLED, reason=f"by {by}", ended=ended)
     if failed.get("reason") == "DeadlineExceeded":
         limit = lookup(live, "spec", "activeDeadlineSeconds")
@@ -202,12 +214,7 @@ def _ended(run: JobRun, live: Object, worst: JobPod | None) -> JobRun | None:
     return replace(run, phase=Phase.FAILED, reason=reason, ended=ended, exit_code=code)
 
 
-def _going(run: JobRun, live: Object, worst: JobPod | None) -> JobRun:
-    if annotation(live, CANCELLED_BY):
-        return replace(run, phase=Phase.RUNNING, reason=f"is being cancelled by {annotation(live, CANCELLED_BY)}")
-    if lookup(live, "spec", "suspend"):
-        queue = (live["metadata"].get("labels") or {}).get(QUEUE)
-        return replace(run, phase=Phase.QUEUED, reason=f"in queue {queue}" if queue else "it is suspended")
+def _going(run: JobRun, worst: JobPod | None) -> JobRun:
     active = [pod for pod in run.pods if not pod.phase.ended]
     slow = next((pod for pod in active if pod.phase in (Phase.WAITING, Phase.STARTING)), None)
     if (run.failed or worst) and (slow is not None or not active):

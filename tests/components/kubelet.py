@@ -25,6 +25,11 @@ def expand(text: str, known: Mapping[str, str]) -> str:
     return _SIGN.sub(one, text)
 
 
+def written(container: Any) -> dict[str, Any]:
+    """The variables of a container as they stand in its template; None for those that Kubernetes fills in."""
+    return {item["name"]: item.get("value") for item in container["env"]}
+
+
 def environment(pod: Any, container: int = 0) -> dict[str, str]:
     """The variables of a container, in the order in which the kubelet makes them."""
     made: dict[str, str] = {}

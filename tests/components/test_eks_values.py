@@ -13,7 +13,6 @@ ROLE = "arn:aws:iam::111122223333:role/ml"
 
 
 def cluster(**fields: Any) -> TrainingCluster:
-
     eks = Eks(**{"version": "1.34", "network": Network("network"), **fields})
     return TrainingCluster("train", eks=eks, pools=[NodePool("system", instance_type="m6i.large", min=1)])
 

@@ -81,12 +81,17 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a GPU job on a CPU pool": (
         {"pool": lambda places: places["cpu"], "gpus": 1},
         "placement-too-large",
-        "asks for 1 GPUs, more than one machine of pool 'cpu' has",
+        "asks for 1 GPU, more than one machine of pool 'cpu' has",
     ),
     "more ranks than machines": (
         {"ranks": Ranks(count=3), "gpus": 1},
         "placement-too-many",
         "fit has 3 ranks, one for each machine: pool 'gpu' has 2 machines at most, and they need 3",
+    ),
+    "more ranks than the one machine": (
+        {"machines": 1, "ranks": Ranks(count=2), "gpus": 1},
+        "placement-too-many",
+        "pool 'gpu' has 1 machine at most, and they need 2",
     ),
     "more ranks than fit": (
         {"ranks": Ranks(count=9, one_per_machine=False), "gpus": 1},

@@ -23,7 +23,7 @@ IMAGE = "registry.example.com/train@sha256:" + "ab" * 32
 RUN = "fit-0123456789"
 
 
-def ranked(ranks: Ranks, **fields: Any) -> Any:
+def ranked(ranks: Ranks | None, **fields: Any) -> Any:
     def declare() -> TrainingJob:
         pool = NodePool("gpu", instance_type="g5.12xlarge", max=8)
         cluster = TrainingCluster("train", pools=[pool])
@@ -37,10 +37,19 @@ def outputs(result: Any) -> dict[str, Any]:
     return {name: {**node.inputs, "id": name} for name, node in result.graph.nodes.items()}
 
 
+def job_of(result: Any) -> Any:
+    """The spec of the Job that runs are made from."""
+    return result.inputs("fit/template")["spec"]["jobTemplate"]["spec"]
+
+
+def config_maps(result: Any) -> dict[str, Any]:
+    """The data of the ConfigMaps, by their names."""
+    return {node.inputs["metadata"]["name"]: node.inputs["data"] for node in result.graph if "data" in node.inputs}
+
+
 def pod_of(result: Any, index: int) -> Any:
     """The pod that the Job controller makes for an index."""
-    template = resolve(dict(result.inputs("fit/template"))["spec"], outputs(result))["jobTemplate"]["spec"]["template"]
-    pod = copy.deepcopy(template)
+    pod = copy.deepcopy(resolve(job_of(result)["template"], outputs(result)))
     pod["metadata"]["labels"]["batch.kubernetes.io/job-name"] = RUN
     pod["metadata"]["annotations"] = {"batch.kubernetes.io/job-completion-index": str(index)}
     return pod
@@ -91,8 +100,7 @@ def test_tensorflow_workers(expanded: Any) -> None:
 def told(result: Any, index: int, folder: Path) -> Any:
     """`TF_CONFIG` as the program sees it: the pod's command is run, with the file in its place."""
     pod = pod_of(result, index)
-    maps = {node.inputs["metadata"]["name"]: node.inputs["data"] for node in result.graph if "data" in node.inputs}
-    [(path, text)] = kubelet.files(pod, maps).items()
+    [(path, text)] = kubelet.files(pod, config_maps(result)).items()
     (folder / "task.json").write_text(text)
     command = [part.replace(path, str(folder / "task.json")) for part in kubelet.command(pod)]
     environment = {"PATH": os.environ["PATH"], **kubelet.environment(pod)}
@@ -126,7 +134,7 @@ def test_a_role_that_is_not_there_ends_the_program(expanded: Any, tmp_path: Path
 
 def test_the_job_and_where_its_pods_go(expanded: Any) -> None:
     result = expanded(ranked(Ranks(count=4), retries=2))
-    spec = result.inputs("fit/template")["spec"]["jobTemplate"]["spec"]
+    spec = job_of(result)
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 4, 4)
     assert spec["backoffLimit"] == 8
     assert "successPolicy" not in spec
@@ -135,14 +143,13 @@ def test_the_job_and_where_its_pods_go(expanded: Any) -> None:
     (apart,) = pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert apart["topologyKey"] == "kubernetes.io/hostname"
     assert apart["matchLabelKeys"] == ["batch.kubernetes.io/job-name"]
-    together = expanded(ranked(Ranks(count=4, one_per_machine=False)))
-    loose = together.inputs("fit/template")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["affinity"]
+    loose = job_of(expanded(ranked(Ranks(count=4, one_per_machine=False))))["template"]["spec"]["affinity"]
     assert set(loose) == {"podAffinity"}
 
 
 def test_the_chief_decides_when_a_run_has_succeeded(expanded: Any) -> None:
     ranks = Ranks(count=3, framework="tensorflow", parameter_servers=1)
-    spec = expanded(ranked(ranks, command=["train"])).inputs("fit/template")["spec"]["jobTemplate"]["spec"]
+    spec = job_of(expanded(ranked(ranks, command=["train"])))
     assert spec["successPolicy"] == {"rules": [{"succeededIndexes": "0"}]}
 
 
@@ -162,4 +169,4 @@ def test_ranks_find_each_other_before_they_are_ready_and_nobody_else_reaches_the
 @pytest.mark.parametrize("fields", [{}, {"image": None}])
 def test_without_ranks_or_an_image_there_is_no_service(expanded: Any, fields: dict[str, Any]) -> None:
     ranks = Ranks(count=2) if fields else None
-    assert "service" not in expanded(ranked(ranks, **fields)).names_of("fit")  # type: ignore[arg-type]
+    assert "service" not in expanded(ranked(ranks, **fields)).names_of("fit")

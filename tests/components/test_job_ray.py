@@ -10,6 +10,7 @@ from mlinfra.components.node_pool import NodePool
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob
 from mlinfra.functions import resolve
+from tests.components import kubelet
 from tests.components.test_job_ranks import IMAGE, outputs
 
 
@@ -73,7 +74,7 @@ def test_the_pods_of_the_ray_cluster(expanded: Any) -> None:
         assert spec["securityContext"]["runAsUser"] == 1001
         assert {volume["name"] for volume in spec["volumes"]} == {"shared-memory", "config"}
         (container,) = spec["containers"]
-        env = {item["name"]: item.get("value") for item in container["env"]}
+        env = kubelet.written(container)
         assert env["MLINFRA_RUN"] == "fit"  # whoever makes a run puts its name in the place of this
         assert env["MLINFRA_CONFIG"] == "/etc/mlinfra/config.json"
         assert env["DATA_URI"].startswith("s3://")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlinfra.components.quantities import cores, gibibytes
+from mlinfra.components.quantities import cores, counted, gibibytes
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,17 @@ def test_gibibytes(count: float, text: str) -> None:
 def test_whole_mebibytes_are_kept(mebibytes: int) -> None:
     text = gibibytes(mebibytes / 1024)
     assert int(text[:-2]) * (1024 if text.endswith("Gi") else 1) == mebibytes
+
+
+@pytest.mark.parametrize(
+    ("count", "several", "text"),
+    [
+        (1, "GPUs", "1 GPU"),
+        (4, "GPUs", "4 GPUs"),
+        (0, "pods", "0 pods"),
+        (3.92, "cores", "3.92 cores"),
+        (1, "GiB of memory", "1 GiB of memory"),
+    ],
+)
+def test_amounts_in_words(count: float, several: str, text: str) -> None:
+    assert counted(count, several) == text

@@ -14,6 +14,7 @@ from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob
 from mlinfra.components.values import Taint
 from mlinfra.graph import Join, Ref, join
+from tests.components import kubelet
 
 IMAGE = "registry.example.com/train@sha256:" + "ab" * 32
 
@@ -71,7 +72,7 @@ def test_the_pod(expanded: Any) -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
     assert container["resources"]["requests"]["nvidia.com/gpu"] == "2"
     assert "cpu" not in container["resources"]["limits"]
-    assert {item["name"]: item.get("value") for item in container["env"]} == {
+    assert kubelet.written(container) == {
         "MLINFRA_RUN": None,
         "DATA_URI": Join(("s3://", Ref("data/bucket"))),
         "MODELS_URI": Join(("s3://", Ref("models/bucket"))),
@@ -123,13 +124,18 @@ def test_the_config_is_a_file(expanded: Any) -> None:
     assert {"name": "MLINFRA_CONFIG", "value": "/etc/mlinfra/config.json"} in container["env"]
 
 
+def test_alerts_say_one_hour_and_many() -> None:
+    said = [job(image=IMAGE, deadline_hours=hours).signals()[1].summary.partition("tenths of ")[2] for hours in (1, 24)]
+    assert said == ["its 1 hour", "its 24 hours"]
+
+
 def test_results_go_to_the_first_bucket_that_is_written(expanded: Any) -> None:
     def declare() -> TrainingJob:
         database = Database("features")
         models = ModelStore("models", bucket=Bucket("artifacts"))
         return job(image=IMAGE, writes=[database, models])
 
-    env = {item["name"]: item.get("value") for item in pod(expanded(declare))["containers"][0]["env"]}
+    env = kubelet.written(pod(expanded(declare))["containers"][0])
     (bucket, place), folder = env["MLINFRA_ARTIFACTS"].parts[0].parts, env["MLINFRA_ARTIFACTS"].parts[1]
     assert bucket == Join(("s3://", Ref("artifacts/bucket")))
     assert (place, folder) == ("/models", "/runs/$(MLINFRA_RUN)")
@@ -138,7 +144,7 @@ def test_results_go_to_the_first_bucket_that_is_written(expanded: Any) -> None:
 def test_checkpoints_are_a_run_s_own_and_nothing_else_is_to_be_had_of_their_bucket(expanded: Any) -> None:
     result = expanded(lambda: job(image=IMAGE, checkpoints=Bucket("scratch")))
     spec = pod(result)
-    env = {item["name"]: item.get("value") for item in spec["containers"][0]["env"]}
+    env = kubelet.written(spec["containers"][0])
     uri = join(join(join("s3://", Ref("scratch/bucket")), "/checkpoints/fit"), "/$(MLINFRA_RUN)")
     assert env["MLINFRA_CHECKPOINTS"] == uri
     assert "SCRATCH_URI" not in env

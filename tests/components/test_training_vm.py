@@ -177,6 +177,7 @@ def test_outputs() -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"network": None}, "machine-without-network", "machine 'box' is on AWS and in no network"),
     ({"zone": 3}, "machine-zone", "zone 3 of network 'network', which has 2"),
     ({"network": Network("closed", nat="none", zones=1)}, "machine-unreachable", "no way to Session Manager"),
     ({"network": Network("closed", public=False, zones=1)}, "machine-unreachable", "no way to Session Manager"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from mlinfra.components.values import Autoscale, Image, Model, Quota, Receiver, Route, Taint
+from mlinfra.components.values import Autoscale, Image, Model, Quota, Receiver, Route, Taint, repeated
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -100,3 +100,8 @@ def test_autoscale_is_ordered(least: int, most: int) -> None:
     else:
         with pytest.raises(ValidationError):
             Autoscale(min=least, max=most)
+
+
+def test_what_stands_there_more_than_once_is_told_once() -> None:
+    assert repeated(["b", "a", "c", "b", "a", "b"]) == ["a", "b"]
+    assert repeated(["a", "b"]) == []

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mlinfra.diagnostics import Diagnostic
+from mlinfra.local import ports
 from mlinfra.local.cluster import KwokCluster
-from mlinfra.local.kwokctl import COMPONENTS, TOOLS
+from mlinfra.local.kwokctl import COMPONENTS, PORTS, TOOLS
 from mlinfra.local.oidc import Issuer
 from mlinfra.local.target import LocalAccess, LocalTarget
 from mlinfra.processes import identity, kill
@@ -88,10 +90,10 @@ def test_a_port_that_somebody_took_meanwhile_is_given_up(
 ) -> None:
     target.down()
     config = (kwok._home / "kwok.yaml").read_text()
-    ports = re.findall(r"^  (?:kubeApiserverPort|etcdPort|etcdPeerPort): (\d+)$", config, re.M)
-    assert len(ports) == 3
+    mine = re.findall(r"^  (?:kubeApiserverPort|etcdPort|etcdPeerPort): (\d+)$", config, re.M)
+    assert len(mine) == 3
     strangers = []
-    for port in ports:
+    for port in mine:
         stranger = socket.socket()
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         stranger.bind(("127.0.0.1", int(port)))
@@ -103,6 +105,23 @@ def test_a_port_that_somebody_took_meanwhile_is_given_up(
     assert is_marked(again.kubeconfig)
     for stranger in strangers:
         stranger.close()
+
+
+def test_a_port_that_somebody_takes_while_it_is_made_is_given_up(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when two clusters are made at the same moment, and both find the same ports free."""
+    first, choose = ports.choose(len(PORTS)), ports.choose
+    answers = iter([first])
+    monkeypatch.setattr(ports, "choose", lambda count, but=(): next(answers, None) or choose(count, but))
+    folder, notes = project.folder("local", "kubernetes"), list[Diagnostic]()
+    cluster = KwokCluster(folder.resolve(), "race", lambda: ensure(TOOLS), lambda detail: None, notes.append)
+    with socket.create_server(("127.0.0.1", first[PORTS.index("kubeApiserverPort")])):
+        info = cluster.ensure()
+        assert info.server.rpartition(":")[2] not in map(str, first)
+    assert cluster.info() == info
+    assert not notes
+    cluster.delete()
 
 
 def test_one_that_cannot_be_mended_is_made_anew_and_says_so(

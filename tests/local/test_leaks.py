@@ -143,6 +143,46 @@ def test_what_was_deleted_is_not_left(scan: LeakScan, client: Any) -> None:
     assert scan.left() == []
 
 
+def database(client: Any) -> Any:
+    """A database whose password AWS keeps, under a key of its own, and whose settings are AWS's own, too."""
+    rds = client("rds")
+    rds.create_db_instance(
+        DBInstanceIdentifier="online",
+        DBInstanceClass="db.t4g.micro",
+        Engine="postgres",
+        AllocatedStorage=20,
+        MasterUsername="root",
+        ManageMasterUserPassword=True,
+    )
+    return rds
+
+
+def test_keys_and_settings_that_aws_made_for_itself_are_not_left(scan: LeakScan, client: Any) -> None:
+    """What a service makes when it first needs it is AWS's; what a user makes is not, whatever it is called."""
+    rds, kms = database(client), client("kms")
+    (live,) = rds.describe_db_instances()["DBInstances"]
+    own = kms.create_key()["KeyMetadata"]
+    kms.create_alias(AliasName="alias/awsome", TargetKeyId=own["KeyId"])
+    rds.create_db_parameter_group(
+        DBParameterGroupName="default-17", DBParameterGroupFamily="postgres17", Description="of a user"
+    )
+    assert {key["KeyArn"] for key in kms.list_keys()["Keys"]} == {own["Arn"], live["MasterUserSecret"]["KmsKeyId"]}
+    left = [(leak.type, leak.id) for leak in scan.left()]
+    assert [entry for entry in left if entry[0] in ("kms Key", "rds DBParameterGroup")] == [
+        ("kms Key", own["KeyId"]),
+        ("rds DBParameterGroup", "default-17"),
+    ]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_backups_that_outlive_their_database_are_left(scan: LeakScan, client: Any, kept: bool) -> None:
+    """AWS deletes automated backups with their instance, unless the deletion says that it must not."""
+    rds = database(client)
+    assert set(found(scan)) == {"rds DBInstance", "rds DBSnapshot", "secretsmanager Secret"}
+    rds.delete_db_instance(DBInstanceIdentifier="online", SkipFinalSnapshot=True, DeleteAutomatedBackups=not kept)
+    assert set(found(scan)) == ({"rds DBSnapshot"} if kept else set())
+
+
 def test_a_cluster_of_eks_is_found(scan: LeakScan, client: Any) -> None:
     ec2, iam = client("ec2"), client("iam")
     subnets = [item["SubnetId"] for item in ec2.describe_subnets()["Subnets"]][:2]

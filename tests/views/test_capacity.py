@@ -84,6 +84,10 @@ def test_bars(fewest: float, most: float, whole: float, wanted: str) -> None:
         (FIT, "1 run at once (6 pods, 6 GPUs), 0 pods beside the most replicas, 4 pods if the others are spread"),
         (replace(FIT, pods=Range(1, 1), at_once_most=None, at_once_spread=None), "6 at once (6 pods, 6 GPUs)"),
         (replace(FIT, pods=Range(1, 1), at_once=AtOnce(3, 0, 3), at_once_most=None, at_once_spread=None), "3 at once"),
+        (
+            replace(FIT, pods=Range(1, 1), at_once=AtOnce(1, 1, 1), at_once_most=AtOnce(0, 0, 0), at_once_spread=None),
+            "1 at once (1 pod, 1 GPU), 0 pods beside the most replicas",
+        ),
     ],
 )
 def test_what_fits_in_words(item: WorkloadUse, fits: str) -> None:
@@ -108,6 +112,19 @@ def test_a_person_sees_pools_workloads_and_quotas() -> None:
     assert lines[-2] == "Nobody was asked."
     assert lines[-1] == "Not everything finds room. What always runs uses 1460–5840 GPU hours a month."
     assert "fit asks for [too] much" in err.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("used", "most", "wanted"),
+    [
+        ((1, 2), 2, "1–2 of 2 machines are taken"),
+        ((1, 1), 2, "1 of 2 machines is taken"),
+        ((1, 1), 1, "1 of 1 machine is taken"),
+    ],
+)
+def test_one_machine_and_many(used: tuple[int, int], most: int, wanted: str) -> None:
+    item = replace(POOL, machines_fewest=used[0], machines_most=used[1], max=most)
+    assert next(words.pool_notes(item)).startswith(f"{wanted};")
 
 
 def test_without_colors_a_line_holds_the_same() -> None:

@@ -59,6 +59,10 @@ RUN = JobRun(
             {"phase": Phase.RUNNING, "running": 4, "wanted": 20, "parallel": 4, "succeeded": 7},
             "running 4 pods, 7/20 done",
         ),
+        (
+            {"phase": Phase.RUNNING, "running": 1, "wanted": 20, "parallel": 4, "succeeded": 19},
+            "running 1 pod, 19/20 done",
+        ),
         ({"phase": Phase.RUNNING, "kind": "RayJob", "running": 3, "wanted": 3}, "running 3/3 pods of its Ray cluster"),
         ({"phase": Phase.RETRYING, "failed": 1, "reason": "exit code 1"}, "retrying, 1 pod has failed: exit code 1"),
         ({"phase": Phase.RETRYING, "failed": 2}, "retrying, 2 pods have failed"),

@@ -19,6 +19,8 @@ import yaml
 
 from mlinfra.functions import resolve
 from mlinfra.graph import Kind
+from mlinfra.local import ports
+from mlinfra.local.kwokctl import PORTS, TOOLS
 from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.providers.kubernetes.objects import object_id
 from mlinfra.tools.install import ensure
@@ -27,7 +29,6 @@ from mlinfra.workflow.compile import Compiled
 EXIT = "tests/exit"
 WITH_LOGS = "lab-dev-logs"
 """The namespace whose pods write: elsewhere there are no logs, as on the local target."""
-TOOLS = ("kwokctl", "kwok", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 COMPONENTS = {tool: tool for tool in TOOLS if tool.startswith(("etcd", "kube-"))} | {"kwok": "kwok-controller"}
 
 _RUNNING = """\
@@ -78,7 +79,10 @@ def _stage(name: str, selector: list[dict[str, Any]], following: dict[str, Any])
 def _configuration(log: Path) -> str:
     lives = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
     code = f'.metadata.annotations["{EXIT}"]'
+    # Left to itself, kwokctl counts down from one port: two that start at the same moment choose the same.
+    chosen = dict(zip(PORTS, ports.choose(len(PORTS)), strict=True))
     documents = [
+        {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokctlConfiguration", "options": chosen},
         _stage(
             "pod-ready",
             [lives, {"key": ".status.podIP", "operator": "DoesNotExist"}],
@@ -126,7 +130,7 @@ class Ground:
             if pod["status"].get("phase") == "Running" and rank in (None, int(index or 0)):
                 path = self.cluster.path("v1", "Pod", namespace, pod["metadata"]["name"])
                 patch = {"metadata": {"annotations": {EXIT: str(code)}}}
-                self.cluster.request("PATCH", path, patch, content_type="application/merge-patch+json")
+                self.cluster.merge(path, patch)
 
     def pods(self, namespace: str, run: str) -> list[Object]:
         return self.cluster.list("v1", "Pod", namespace, labels=f"batch.kubernetes.io/job-name={run}")

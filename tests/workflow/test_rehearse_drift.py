@@ -108,11 +108,10 @@ class Played:
         }
 
     def state(self, *names: str) -> list[dict[str, Any]]:
-        group = {"Namespace": "core/v1", "ConfigMap": "core/v1", "ResourceQuota": "core/v1"}
         found = []
         for name in names:
             kind, _, identity = name.partition(" ")
-            found.append(resource(f"kubernetes:{group[kind]}:{kind}", f"n/{identity}", identity, **self.objects[name]))
+            found.append(resource(f"kubernetes:core/v1:{kind}", f"n/{identity}", identity, **self.objects[name]))
         return found
 
     def get(self, version: str, kind: str, name: str, namespace: str | None) -> dict[str, Any]:
@@ -121,12 +120,12 @@ class Played:
     def path(self, version: str, kind: str, namespace: str | None, name: str) -> str:
         return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
-    def request(self, method: str, path: str, body: Any, *, content_type: str) -> None:
+    def merge(self, path: str, patch: Any) -> None:
         name, _, query = path.partition("?")
-        assert (method, query, content_type) == ("PATCH", "fieldManager=by-hand", "application/merge-patch+json")
+        assert query == "fieldManager=by-hand"
         if name.endswith("fixed"):
-            raise ApiError(method, path, 422, {"message": "data: Forbidden: field is immutable"})
-        self.objects[name] = merged(self.objects[name], body)
+            raise ApiError("PATCH", path, 422, {"message": "data: Forbidden: field is immutable"})
+        self.objects[name] = merged(self.objects[name], patch)
 
 
 def merged(old: Any, new: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlinfra.providers.kubernetes.errors import ApiError
-from mlinfra.workflow.rehearse_placement import Trials, standing
+from mlinfra.workflow.rehearse_placement import Placed, Trials, standing
 from mlinfra.workflow.rehearse_templates import TRIAL, templates
 
 GPU = "nvidia.com/gpu"
@@ -27,6 +27,7 @@ def pod(name: str, owner: tuple[str, str] | None = None, on: str = "") -> dict[s
     owners = [{"kind": owner[0], "name": owner[1], "uid": "u", "controller": True}] if owner else []
     told = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 too many."}]
     return {
+        "kind": "Pod",
         "metadata": {"name": name, "namespace": "ml", "ownerReferences": owners, "uid": name, "labels": {}},
         "spec": {"containers": [], **({"nodeName": on} if on else {})},
         "status": {"conditions": [] if on else told},
@@ -155,25 +156,22 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlinfra.workflow.rehearse_placement._THREADS", 1)
 
 
-def tried(cluster: Played, *jobs: dict[str, Any]) -> tuple[dict[str, bool], Trials]:
-    trials = Trials(cluster, lambda detail, fraction: None)  # type: ignore[arg-type]
-    found = trials.run(templates(jobs, []))
+def tried(cluster: Played, *jobs: dict[str, Any]) -> dict[str, Placed]:
+    found = Trials(cluster, lambda detail, fraction: None).run(templates(jobs, []))  # type: ignore[arg-type]
     assert cluster.pods == []  # nothing is left of a trial
     assert cluster.classes == []
-    return {entry.name: entry.well for entry in found}, trials
+    return {entry.name: entry for entry in found}
 
 
 def test_jobs_that_fit_alone_are_all_placed_though_not_at_once() -> None:
-    found, trials = tried(Played(4, 4), *(cron_job(f"job-{index}", 4) for index in range(7)))
-    assert set(found.values()) == {True}
-    assert trials.rounds == 4
-    assert trials.cluster.crowds == [7, 5, 3, 1]  # type: ignore[attr-defined]
+    cluster = Played(4, 4)
+    found = tried(cluster, *(cron_job(f"job-{index}", 4) for index in range(7)))
+    assert all(entry.well for entry in found.values())
+    assert cluster.crowds == [7, 5, 3, 1]
 
 
 def test_who_finds_no_place_alone_is_told_why() -> None:
-    cluster = Played(4, 4)
-    trials = Trials(cluster, lambda detail, fraction: None)  # type: ignore[arg-type]
-    found = {entry.name: entry for entry in trials.run(templates([cron_job("big", 5), cron_job("wide", 4, 3)], []))}
+    found = tried(Played(4, 4), cron_job("big", 5), cron_job("wide", 4, 3))
     assert list(found["big"].reasons.values()) == ["asks for 5 GPUs, no machine of pool gpu has more than 4"]
     assert list(found["wide"].reasons.values()) == ["asks for 4 GPUs, the 2 machines of pool gpu have none left"]
     assert found["wide"].on == {"gpu": 2}
@@ -183,8 +181,8 @@ def test_jobs_that_hold_each_other_up_are_tried_in_smaller_crowds() -> None:
     """Four jobs of two pods each, on two machines, whose first pods come before anybody's second."""
     cluster = Played(1, 1)
     cluster._placed = lambda job, uid: _first_pods(cluster, job, uid)  # type: ignore[method-assign]
-    found, _ = tried(cluster, *(cron_job(f"job-{index}", 1, 2) for index in range(4)))
-    assert found == {f"job-{index}": True for index in range(4)}
+    found = tried(cluster, *(cron_job(f"job-{index}", 1, 2) for index in range(4)))
+    assert {name: entry.well for name, entry in found.items()} == {f"job-{index}": True for index in range(4)}
 
 
 def _first_pods(cluster: Played, job: dict[str, Any], uid: str) -> Iterator[dict[str, Any]]:
@@ -203,22 +201,17 @@ def _first_pods(cluster: Played, job: dict[str, Any], uid: str) -> Iterator[dict
 
 
 def test_what_the_api_server_refuses_is_told_in_its_words() -> None:
-    cluster = Played(4, refuses="no")
-    trials = Trials(cluster, lambda detail, fraction: None)  # type: ignore[arg-type]
-    found = {entry.name: entry for entry in trials.run(templates([cron_job("yes", 1), cron_job("no", 1)], []))}
+    found = tried(Played(4, refuses="no"), cron_job("yes", 1), cron_job("no", 1))
     assert found["yes"].well
     assert found["no"].reasons == {"1 of 1": "it could not be made: exceeded quota: jobs"}
 
 
 def test_pods_of_a_crowd_before_are_not_taken_for_those_of_this_one() -> None:
-    cluster = Played(4)
     stale = pod("stale", ("Job", "x"), "gpu-0")
     stale["metadata"]["labels"] = {TRIAL: "job-ml-big"}
-    first = Played.list
-    cluster.list = lambda *kind, **rest: [
-        *first(cluster, *kind),
-        *([stale] if kind[1] == "Pod" and cluster.pods else []),
-    ]  # type: ignore[assignment, method-assign]
-    trials = Trials(cluster, lambda detail, fraction: None)  # type: ignore[arg-type]
-    [found] = trials.run(templates([cron_job("big", 5)], []))
-    assert not found.well
+
+    class Late(Played):
+        def list(self, version: str, kind: str, *_: Any, **__: Any) -> list[dict[str, Any]]:
+            return [*super().list(version, kind), *([stale] if kind == "Pod" and self.pods else [])]
+
+    assert not tried(Late(4), cron_job("big", 5))["big"].well

@@ -31,6 +31,8 @@ def test_some_of_the_pods_of_a_workload() -> None:
     told = unplaced(entry, GRAPH)
     assert told.summary == "Deployment api finds no place: 2 of its 3 pods: why"
     assert told.location is None
+    waits = Placed("fit", "fit", "Job", 4, {"gpu": 1}, {"3 of 4": "waits in queue nowhere"})
+    assert "3 of its 4 pods" in unplaced(waits, GRAPH).summary
     assert not entry.well
     assert Placed("api", "api", "Deployment", 3, {"cpu": 3}).well
 
@@ -51,7 +53,7 @@ def test_a_person_is_told_of_so_many_and_of_how_many_more() -> None:
     told = limited(problems, "things are left")
     assert len(told) == TOLD + 1
     assert told[-1].summary == "5 more things are left"
-    assert limited(problems[:3], "") == tuple(problems[:3])
+    assert limited(problems[: TOLD + 1], "") == tuple(problems[: TOLD + 1])
 
 
 def report(*steps: Step, **fields: object) -> Report:

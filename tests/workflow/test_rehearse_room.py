@@ -84,9 +84,11 @@ def test_workloads_have_less_patience(tmp_path: Path) -> None:
 
 
 def test_what_aws_protects_is_let_go_before_a_destroy(tmp_path: Path) -> None:
+    held = {"deletionProtection": True, "skipFinalSnapshot": False, "deleteAutomatedBackups": False}
+    free = {name: not value for name, value in held.items()}
     nodes = {
-        "db": Node("db", "aws:rds/instance:Instance", {"deletionProtection": True, "skipFinalSnapshot": False, "a": 1}),
-        "open": Node("open", "aws:rds/instance:Instance", {"deletionProtection": False, "skipFinalSnapshot": True}),
+        "db": Node("db", "aws:rds/instance:Instance", {**held, "a": 1}),
+        "open": Node("open", "aws:rds/instance:Instance", free),
         "map": Node("map", "kubernetes:core/v1:ConfigMap", {"deletionProtection": True}),
     }
     graph = Graph("b", "1", "prod", nodes)
@@ -94,7 +96,7 @@ def test_what_aws_protects_is_let_go_before_a_destroy(tmp_path: Path) -> None:
     main = Rehearsing(Room(tmp_path, "prod"), "prod", room_of="prod")
     assert main.fitted(graph) == graph
     fitted = replace(main, giving_up=True).fitted(graph)
-    assert fitted.nodes["db"].inputs == {"deletionProtection": False, "skipFinalSnapshot": True, "a": 1}
+    assert fitted.nodes["db"].inputs == {**free, "a": 1}
     assert protected(fitted) == []
 
 

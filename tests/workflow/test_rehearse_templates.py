@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from mlinfra.local.kwokctl import HELD
 from mlinfra.workflow.rehearse_templates import PRIORITY, PRIORITY_CLASS, TRIAL, templates
 
@@ -63,9 +65,11 @@ def test_a_job_is_let_go_and_held_where_it_was_placed() -> None:
     assert json.dumps(made, sort_keys=True) == before  # what was read from the cluster is left as it is
 
 
-def test_how_many_pods_a_job_has_at_once() -> None:
-    counts = [({}, 1), ({"completions": 2, "parallelism": 5}, 2), ({"parallelism": 3}, 3)]
-    assert [templates([cron_job(**given)], [])[0].pods for given, _ in counts] == [count for _, count in counts]
+@pytest.mark.parametrize(
+    ("given", "pods"), [({}, 1), ({"completions": 2, "parallelism": 5}, 2), ({"parallelism": 3}, 3)]
+)
+def test_how_many_pods_a_job_has_at_once(given: dict[str, Any], pods: int) -> None:
+    assert templates([cron_job("fit", **given)], [])[0].pods == pods
 
 
 def test_nobody_is_pushed_out_for_a_trial_and_no_trial_is() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from mlinfra.diagnostics import MlinfraError
 from mlinfra.local import definitions
 from mlinfra.project import Project
-from mlinfra.providers.kubernetes.client import Object
+from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.report import Event, Note
 from mlinfra.runs import JobRun, LogLine, Phase
 from mlinfra.workflow import runs
@@ -242,7 +243,7 @@ def test_another_template_is_another_run(bench: Bench) -> None:
     path = bench.ground.cluster.path("batch/v1", "CronJob", PLACE, "ranks")
     for seconds in (7200, 86400):
         patch = {"spec": {"jobTemplate": {"spec": {"activeDeadlineSeconds": seconds}}}}
-        bench.ground.cluster.request("PATCH", path, patch, content_type="application/merge-patch+json")
+        bench.ground.cluster.merge(path, patch)
         run = bench.begin("ranks").run
         assert (run.digest == first.digest) is (seconds == 86400)
 
@@ -293,23 +294,25 @@ def test_a_job_that_is_not_up_says_so(bench: Bench) -> None:
         cluster.apply({**template, "metadata": metadata, "status": None}, manager="up", force=True)
 
 
-def test_a_run_that_is_refused_leaves_nothing(bench: Bench) -> None:
-    cluster = bench.ground.cluster
-    hard = {"hard": {"count/jobs.batch": "0"}}
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "none", "namespace": PLACE},
-        "spec": hard,
-    }
+@contextmanager
+def none_of(what: str, cluster: Cluster) -> Iterator[None]:
+    """A quota that lets nothing of a kind be made."""
+    metadata = {"name": "none", "namespace": PLACE}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": {what: "0"}}}
     cluster.apply(quota, manager="test")
     try:
         eventually(lambda: "hard" in (cluster.get("v1", "ResourceQuota", "none", PLACE) or {}).get("status", {}))
+        yield
+    finally:
+        cluster.delete("v1", "ResourceQuota", "none", PLACE)
+
+
+def test_a_run_that_is_refused_leaves_nothing(bench: Bench) -> None:
+    cluster = bench.ground.cluster
+    with none_of("count/jobs.batch", cluster):
         with pytest.raises(MlinfraError, match="exceeded quota"):
             bench.begin("fit", "lr=9")
         assert cluster.list("v1", "ConfigMap", PLACE, labels="mlinfra.dev/run") == []
-    finally:
-        cluster.delete("v1", "ResourceQuota", "none", PLACE)
 
 
 # --------------------------------------------------------------------------------------------- how far, what came of it
@@ -324,22 +327,10 @@ def test_a_run_that_fits_no_machine_says_why(bench: Bench) -> None:
 
 
 def test_a_run_whose_pods_are_refused_says_why(bench: Bench) -> None:
-    cluster = bench.ground.cluster
-    hard = {"hard": {"pods": "0"}}
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "none", "namespace": PLACE},
-        "spec": hard,
-    }
-    cluster.apply(quota, manager="test")
-    try:
-        eventually(lambda: "hard" in (cluster.get("v1", "ResourceQuota", "none", PLACE) or {}).get("status", {}))
+    with none_of("pods", bench.ground.cluster):
         run = bench.begin("fit").run
         found = bench.until(run, lambda run: "exceeded quota: none" in run.reason)
         assert found.phase is Phase.WAITING
-    finally:
-        cluster.delete("v1", "ResourceQuota", "none", PLACE)
 
 
 def test_a_run_is_tried_again_and_then_has_failed(bench: Bench) -> None:
@@ -369,7 +360,7 @@ def test_a_run_that_takes_too_long_is_told_so(bench: Bench) -> None:
     bench.until(begun.run, lambda run: run.running == 1)
     path = bench.ground.cluster.path("batch/v1", "Job", PLACE, begun.run.name)
     patch = {"spec": {"activeDeadlineSeconds": 1}}
-    bench.ground.cluster.request("PATCH", path, patch, content_type="application/merge-patch+json")
+    bench.ground.cluster.merge(path, patch)
     ended = bench.until(begun.run, lambda run: run.phase.ended)
     assert (ended.phase, ended.reason) == (Phase.DEADLINE, "it had 1 s")
     assert ended.ended >= ended.started
@@ -625,7 +616,7 @@ def test_a_ray_cluster_is_run_from_the_same_kind_of_template(bench: Bench) -> No
 
     def status(**fields: Any) -> None:
         path = f"{cluster.path('ray.io/v1', 'RayJob', PLACE, run.name)}/status"
-        cluster.request("PATCH", path, {"status": fields}, content_type="application/merge-patch+json")
+        cluster.merge(path, {"status": fields})
 
     status(jobDeploymentStatus="Running", jobStatus="RUNNING", startTime="2026-11-21T10:00:00Z")
     assert bench.look(run).phase is Phase.RUNNING
@@ -634,6 +625,24 @@ def test_a_ray_cluster_is_run_from_the_same_kind_of_template(bench: Bench) -> No
     status(jobDeploymentStatus="Complete", jobStatus="SUCCEEDED", endTime="2026-11-21T10:02:00Z")
     ended = follow(bench.stage, begun.job, run)
     assert (ended.phase, ended.seconds) == (Phase.SUCCEEDED, 120.0)
+
+
+def test_the_pods_of_a_ray_cluster_are_found_by_it(bench: Bench) -> None:
+    cluster = bench.ground.cluster
+    run = bench.begin("tune").run
+    template = cluster.get("ray.io/v1", "RayJob", run.name, PLACE)
+    assert template is not None
+    path = cluster.path("ray.io/v1", "RayJob", PLACE, run.name)
+    cluster.merge(f"{path}/status", {"status": {"jobDeploymentStatus": "Running", "rayClusterName": "tune-made"}})
+    head = template["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]  # as KubeRay makes a pod of it
+    labels = {**head["metadata"]["labels"], "ray.io/cluster": "tune-made", "ray.io/node-type": "head"}
+    metadata = {"name": "tune-head", "namespace": PLACE, "labels": labels}
+    cluster.apply({"apiVersion": "v1", "kind": "Pod", **head, "metadata": metadata}, manager="test")
+    try:
+        assert [pod.part for pod in bench.until(run, lambda run: run.running == 1).pods] == ["head"]
+        assert [(found.name, found.running) for _, found in all_runs(bench.stage)] == [(run.name, 1)]
+    finally:
+        cluster.delete("v1", "Pod", "tune-head", PLACE)
 
 
 def test_a_run_of_a_ray_cluster_is_cancelled(bench: Bench) -> None:

@@ -134,7 +134,7 @@ def test_every_setting_that_does_not_fit_is_told(texts: list[str], says: list[st
 
 
 def test_a_job_without_config_takes_no_settings() -> None:
-    assert merged("fit", None, []) is None
+    assert merged("fit", None, {}) is None
     with pytest.raises(MlinfraError) as error:
         merged("fit", None, parse(["lr=1"]))
     assert error.value.diagnostics[0].code == "run-no-config"

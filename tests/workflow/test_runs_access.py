@@ -70,7 +70,13 @@ def test_a_namespace_may_be_named_by_another_node() -> None:
         Node(
             "fit/template",
             "kubernetes:batch/v1:CronJob",
-            {"metadata": {"name": "fit", "namespace": Ref("team/namespace", ("metadata", "name"))}},
+            {
+                "metadata": {
+                    "name": "fit",
+                    "namespace": Ref("team/namespace", ("metadata", "name")),
+                    "labels": {"mlinfra.dev/component": "fit"},
+                }
+            },
             component="fit",
         ),
     ]
@@ -129,7 +135,7 @@ def kubeconfig(command: str) -> str:
 def test_on_aws_the_way_to_the_cluster_is_in_the_state_or_it_is_said_what_is_missing(
     state: list[dict[str, Any]], code: str, says: str, project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs_access, "near_state", lambda *_: Session(*state))
+    monkeypatch.setattr(runs_access, "reading_state", lambda *_: Session(*state))
     with opened_stage(request(project, AWS)) as stage, pytest.raises(MlinfraError) as error:
         stage.cluster(stage.job("fit"))
     (item,) = error.value.diagnostics
@@ -141,7 +147,7 @@ def test_each_job_is_in_the_cluster_of_its_provider(
     project: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     state = [provider("@kubernetes", kubeconfig("true"))]
-    monkeypatch.setattr(runs_access, "near_state", lambda *_: Session(*state))
+    monkeypatch.setattr(runs_access, "reading_state", lambda *_: Session(*state))
     with opened_stage(request(project, AWS)) as stage:
         cluster = stage.cluster(stage.job("fit"))
         assert cluster.server == "http://127.0.0.1:1"

@@ -23,6 +23,7 @@ PODS: Final = "pods"
 MAIN: Final = (CPU, MEMORY, GPU, PODS)
 """The resources that machines are told of by, in the order in which people read them."""
 
+MIB: Final = 1024**2
 GIB: Final = 1024**3
 _QUANTITY: Final = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]+))?")
 _POWERS: Final = {
@@ -114,12 +115,17 @@ def said(resource: str, count: int) -> str:
     """An amount in words: `3.9 cores`, `12.5 GiB memory`, `1 GPU`."""
     kind = bare(resource)
     if kind == CPU:
-        return f"{_short(count / 1000)} {'core' if count == 1000 else 'cores'}"
+        return f"{_short(count / 1000)} {plural('core', count / 1000)}"
     if kind == MEMORY:
         gib = abs(count) >= GIB / 10
-        return f"{_short(count / GIB)} GiB memory" if gib else f"{_short(count / 1024**2)} MiB memory"
+        return f"{_short(count / GIB)} GiB memory" if gib else f"{_short(count / MIB)} MiB memory"
     word = {GPU: "GPU", PODS: "pod"}.get(kind)
-    return f"{count} {kind}" if word is None else f"{count} {word}{'' if count == 1 else 's'}"
+    return f"{count} {plural(word, count) if word else kind}"
+
+
+def plural(word: str, count: float) -> str:
+    """A word for so many of what it says: `core`, `cores`."""
+    return word if count == 1 else f"{word}s"
 
 
 def listed(part: Amounts) -> str:

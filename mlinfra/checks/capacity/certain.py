@@ -4,12 +4,12 @@ have, pods beyond a quota. Nothing here depends on how pods happen to be placed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
-from mlinfra.checks.capacity.amounts import Amounts, added, lacking, listed, said
+from mlinfra.checks.capacity.amounts import Amounts, added, lacking, listed, plural, said
 from mlinfra.checks.capacity.bounds import Bounds, Overflow, Share
-from mlinfra.checks.capacity.ground import Ground, Refused
+from mlinfra.checks.capacity.ground import Ground
 from mlinfra.checks.capacity.limits import Limit
 from mlinfra.checks.capacity.requests import says_nothing_of
 from mlinfra.checks.capacity.workloads import Group, Use, Workload
@@ -31,7 +31,7 @@ class Certain:
 
     def problems(self) -> list[Diagnostic]:
         """All that `validate` tells."""
-        found = [*self.quotas()]
+        found = list(self.quotas())
         if self.ground.setting.pools:
             found += [*self.daemons(), *self.pods(), *self.replicas(most=False), *self.ranks()]
         return found
@@ -64,14 +64,14 @@ class Certain:
         """
         refused = self.ground.refused(group.pod)
         name = self.ground.title(workload, group.pod)
-        lacks = [item for item in refused if item.lacks]
-        asks = ", ".join(said(key, group.pod.requests[key]) for key in dict.fromkeys(_keys(lacks)))
-        summary = f"{name} asks for {asks} on one machine, and none has that for it" if asks else ""
+        lacks = {key: group.pod.requests[key] for item in refused for key in item.lacks or ()}
+        asks = ", ".join(said(key, count) for key, count in lacks.items())
+        summary = f"{name} asks for {asks} on one machine, and none has that for it"
         sure = self.ground.is_bound(group.pod)
         remedy = MACHINES if lacks else "Let the pod name labels and taints that a pool has."
         return self.about(
             workload,
-            summary or f"{name} may run on no machine of the pools",
+            summary if lacks else f"{name} may run on no machine of the pools",
             "\n".join(str(item) for item in refused),
             remedy if sure else f"{remedy} The cluster may have other machines, of which the stack says nothing.",
             NEVER,
@@ -81,8 +81,8 @@ class Certain:
     def replicas(self, *, most: bool) -> Iterator[Diagnostic]:
         """The fewest replicas of all that is always there, or the most, are more than all machines take."""
         shares = [
-            Share(wanted.pod, wanted.count, self.ground.homes(wanted.pod))
-            for _, _, wanted in self.ground.always(most=most)
+            Share(*wanted, self.ground.homes(wanted.pod))
+            for _, wanted in self.ground.always(most=most)
             if self.ground.is_bound(wanted.pod)
         ]
         if overflow := self.bounds.overflow(shares):
@@ -104,7 +104,7 @@ class Certain:
         owners = {id(group.pod): item for item in self.ground.workloads for group in item.groups}
         names = [self.ground.title(owners.get(id(pod)), pod) for pod in overflow.pods]
         first = next((owners[id(pod)] for pod in overflow.pods if id(pod) in owners), None)
-        pools = f"pool{'s' if len(overflow.pools) > 1 else ''} {', '.join(overflow.pools)}"
+        pools = f"{plural('pool', len(overflow.pools))} {', '.join(overflow.pools)}"
         if overflow.what == "pods":
             asked = f"{overflow.asked} pods of {names[0]}"
             detail = f"All machines of {pools} together take {said('pods', overflow.offered)} of this kind."
@@ -134,10 +134,11 @@ class Certain:
                     yield from self._against(limit, workload, there)
 
     def _against(self, limit: Limit, workload: Workload, there: Amounts) -> Iterator[Diagnostic]:
-        for group in workload.groups:
+        wants = limit.wants
+        for group in workload.groups if wants else ():
             defaults = self.ground.defaults(workload)
             spec = group.pod.spec
-            missing = [f"{part}.{key}" for key, part in limit.wants if says_nothing_of(spec, key, part, defaults)]
+            missing = [f"{part}.{key}" for key, part in wants if says_nothing_of(spec, key, part, defaults)]
             if missing:
                 name = self.ground.title(workload, group.pod)
                 yield self.about(
@@ -162,7 +163,7 @@ class Certain:
         return self.about(
             workload,
             f"{who[0].upper()}{who[1:]} in {where} {asks}, more than its quota allows",
-            f"{limit.name} allows {have}; that is {listed({key: beyond[key] for key in beyond})} too little.",
+            f"{limit.name} allows {have}; that is {listed(beyond)} too little.",
             "Raise the quota, or ask for less.",
             QUOTA,
             **({} if workload else {"resource": limit.name}),
@@ -191,8 +192,3 @@ class Certain:
             code=code,
             **given,
         )
-
-
-def _keys(refused: Iterable[Refused]) -> Iterator[str]:
-    for item in refused:
-        yield from item.lacks or ()

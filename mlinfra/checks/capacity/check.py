@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mlinfra.checks.capacity.certain import Certain
 from mlinfra.checks.capacity.ground import Ground, Setting
-from mlinfra.checks.capacity.limits import QUOTA
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.environment import Environment
 from mlinfra.graph import Graph
@@ -12,7 +11,4 @@ from mlinfra.graph import Graph
 
 def check_capacity(graph: Graph, environment: Environment) -> list[Diagnostic]:
     """Pods that fit no machine, replicas and ranks beyond what the pools may have, and pods beyond a quota."""
-    setting = Setting.of(graph, environment)
-    if not setting.pools and not any(node.type == QUOTA for node in graph.nodes.values()):
-        return []
-    return Certain(Ground(graph, setting)).problems()
+    return Certain(Ground(graph, Setting.of(graph, environment))).problems()

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mlinfra.checks.capacity.requests import listed
+from mlinfra.checks.access.symbols import at
+from mlinfra.checks.capacity.requests import listed, mapped
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 ZONE: Final = "topology.kubernetes.io/zone"
@@ -38,12 +39,12 @@ def tolerated(spec: Mapping[str, Any], taint: Taint) -> bool:
 
 def names_machines(spec: Mapping[str, Any]) -> bool:
     """Whether a pod names single machines, so that two of a pool are not the same to it."""
-    if spec.get("nodeName") or HOSTNAME in _selector(spec):
+    if spec.get("nodeName") or HOSTNAME in mapped(spec, "nodeSelector"):
         return True
     for term in _terms(spec):
         if listed(term, "matchFields"):
             return True
-        if any(isinstance(item, Mapping) and item.get("key") == HOSTNAME for item in listed(term, "matchExpressions")):
+        if any(at(item, "key") == HOSTNAME for item in listed(term, "matchExpressions")):
             return True
     return False
 
@@ -89,29 +90,17 @@ def _by_labels(spec: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     named = spec.get("nodeName")
     if named and labels.get(HOSTNAME) != named:
         return f"the pod names the machine {named}"
-    for key, value in _selector(spec).items():
+    for key, value in mapped(spec, "nodeSelector").items():
         if labels.get(key) != value:
             there = labels.get(key)
             return f"the pod wants the label {key}={value}, and it {f'has {there}' if there else 'has none'}"
-    if _has_terms(spec) and not any(_takes(term, labels) for term in _terms(spec)):
+    if isinstance(_required(spec), Mapping) and not any(_takes(term, labels) for term in _terms(spec)):
         return "the pod's node affinity does not take it"
     return ""
 
 
-def _selector(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = spec.get("nodeSelector")
-    return found if isinstance(found, Mapping) else {}
-
-
 def _required(spec: Mapping[str, Any]) -> Any:
-    found: Any = spec
-    for key in ("affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution"):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
-
-
-def _has_terms(spec: Mapping[str, Any]) -> bool:
-    return isinstance(_required(spec), Mapping)
+    return at(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
 
 
 def _terms(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
+from mlinfra.checks.capacity.amounts import PODS, plural, said
 from mlinfra.checks.capacity.certain import MACHINES, REPLICAS, Certain
 from mlinfra.checks.capacity.ground import Ground
 from mlinfra.checks.capacity.record import WorkloadUse
@@ -31,11 +32,10 @@ def findings(ground: Ground, survey: Survey, uses: Sequence[WorkloadUse]) -> lis
         if not surely:
             found += certain.replicas(most=True)
         told = {item.resource for item in found}
-        by_node = {item.node: item for item in uses}
         if not surely:
             found += _always(ground, survey, certain, told)
-        found += _jobs(ground, certain, by_node, told)
-        found += _hints(by_node.values(), {item.resource for item in found})
+        found += _jobs(ground, certain, {item.node: item for item in uses}, told)
+        found += _hints(uses, {item.resource for item in found})
     return sorted(found, key=lambda item: item.severity is not Severity.ERROR)
 
 
@@ -49,9 +49,9 @@ def _unreadable(ground: Ground, certain: Certain) -> Iterator[Diagnostic]:
 
 def _always(ground: Ground, survey: Survey, certain: Certain, told: set[str | None]) -> Iterator[Diagnostic]:
     """What is always there and found no place on the machines, though no bound says that there is none."""
-    for item in (item for item in ground.workloads if item.use is Use.ALWAYS):
+    for item in ground.workloads:
         node, name = item.node.name, ground.names[item.node.name]
-        if node in told or not _all_bound(ground, item):
+        if item.use is not Use.ALWAYS or node in told or not _all_bound(ground, item):
             continue
         fewest, most = survey.fewest.missed[node], survey.most.missed[node]
         if fewest:
@@ -77,48 +77,56 @@ def _jobs(
         if job.node.name in told or use.at_once is None or not _all_bound(ground, job):
             continue
         if use.at_once.runs == 0 and (job.together or use.at_once.pods == 0):
-            name = ground.names[job.node.name]
+            what = f"a run of {use.name}" if job.total(most=False) > 1 else use.name
+            summary = f"There is no room for {what} beside what is always there"
             pods = _pods(job, most=False)
-            what = f"a run of {name}" if job.total(most=False) > 1 else name
             detail = (
                 f"Of {pods} {use.missing.fewest:g} found no place beside the fewest replicas of what is always there."
             )
-            yield certain.about(
-                job, f"There is no room for {what} beside what is always there", detail, MACHINES, NO_ROOM
-            )
+            yield certain.about(job, summary, detail, MACHINES, NO_ROOM)
 
 
 def _hints(uses: Iterable[WorkloadUse], told: set[str | None]) -> Iterator[Diagnostic]:
     """Jobs that run in part, only while endpoints are small, or only if pods are packed, each kind in one warning."""
     jobs = [item for item in uses if item.at_once and item.at_once.pods and item.node not in told]
-    part = [item.name for item in jobs if item.at_once and not item.at_once.runs]
-    if part:
-        yield _hint(
-            f"{_names(part)} find room for some of their pods at once, not for all of a run",
-            "The others wait until some have ended: that takes longer, and is in vain where pods wait for each other.",
-            "Give a pool more machines, or let fewer pods run at once.",
-            IN_PART,
-        )
-    most = [item.name for item in jobs if item.at_once_most and not item.at_once_most.pods]
-    if most:
-        yield _hint(
-            f"{_names(most)} find no room while all else runs its most replicas",
-            "They wait until there are fewer.",
-            "Give a pool more machines, or the jobs a pool of their own.",
-            AT_MOST,
-        )
-    scattered = [item.name for item in jobs if item.at_once_spread and not item.at_once_spread.pods]
-    if scattered:
-        yield _hint(
-            f"{_names(scattered)} find room only where other pods leave machines free",
-            "By default the scheduler spreads pods over all machines that are there, and leaves a little of each.",
-            "Give the jobs a pool of their own, or let machines be added only as they are needed.",
-            SPREAD,
-        )
+    for code, is_of, summary, detail, remedy in _HINTS:
+        if names := [item.name for item in jobs if is_of(item)]:
+            words = _ONE if len(names) == 1 else _MANY
+            yield Diagnostic(
+                f"{_names(names)} {summary.format(**words)}",
+                detail=detail.format(**words),
+                remedy=remedy.format(**words),
+                code=code,
+                severity=Severity.WARNING,
+            )
 
 
-def _hint(summary: str, detail: str, remedy: str, code: str) -> Diagnostic:
-    return Diagnostic(summary, detail=detail, remedy=remedy, code=code, severity=Severity.WARNING)
+_ONE: Final = {"find": "finds", "their": "its", "they_wait": "It waits", "jobs": "job"}
+_MANY: Final = {"find": "find", "their": "their", "they_wait": "They wait", "jobs": "jobs"}
+_HINTS: Final[tuple[tuple[str, Callable[[WorkloadUse], bool], str, str, str], ...]] = (
+    (
+        IN_PART,
+        lambda item: item.at_once is not None and not item.at_once.runs,
+        "{find} room for some of {their} pods at once, not for all of a run",
+        "The others wait until some have ended: that takes longer, and is in vain where pods wait for each other.",
+        "Give a pool more machines, or let fewer pods run at once.",
+    ),
+    (
+        AT_MOST,
+        lambda item: item.at_once_most is not None and not item.at_once_most.pods,
+        "{find} no room while all else runs its most replicas",
+        "{they_wait} until there are fewer.",
+        "Give a pool more machines, or the {jobs} a pool of {their} own.",
+    ),
+    (
+        SPREAD,
+        lambda item: item.at_once_spread is not None and not item.at_once_spread.pods,
+        "{find} room only where other pods leave machines free",
+        "By default the scheduler spreads pods over all machines that are there, and leaves a little of each.",
+        "Give the {jobs} a pool of {their} own, or let machines be added only as they are needed.",
+    ),
+)
+"""What may keep jobs waiting: the code, which jobs it is told of, and the summary, detail and remedy."""
 
 
 def _all_bound(ground: Ground, item: Workload) -> bool:
@@ -127,10 +135,9 @@ def _all_bound(ground: Ground, item: Workload) -> bool:
 
 
 def _pods(item: Workload, *, most: bool) -> str:
-    count = item.total(most=most)
-    return f"{count} pod{'' if count == 1 else 's'}"
+    return said(PODS, item.total(most=most))
 
 
-def _names(names: Sequence[Any]) -> str:
-    shown = ", ".join(names[:_NAMED])
-    return f"{shown} and {len(names) - _NAMED} more jobs" if len(names) > _NAMED else f"Jobs {shown}"
+def _names(names: Sequence[str]) -> str:
+    shown, more = ", ".join(names[:_NAMED]), len(names) - _NAMED
+    return f"{shown} and {more} more {plural('job', more)}" if more > 0 else f"{plural('Job', len(names))} {shown}"

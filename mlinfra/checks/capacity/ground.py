@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from mlinfra.checks.access.symbols import Symbols
 from mlinfra.checks.capacity.amounts import Amounts, less, listed, most
@@ -15,8 +15,8 @@ from mlinfra.checks.capacity.machines import Machine, machines, ordered
 from mlinfra.checks.capacity.neighbours import Pod
 from mlinfra.checks.capacity.placing import Floor, Wanted
 from mlinfra.checks.capacity.requests import Defaults
-from mlinfra.checks.capacity.system import system_pods
-from mlinfra.checks.capacity.workloads import Group, Use, Workload, Workloads
+from mlinfra.checks.capacity.system import EKS_CLUSTER, system_pods
+from mlinfra.checks.capacity.workloads import Use, Workload, Workloads
 from mlinfra.components.node_pool import INSTANCE_TYPE
 from mlinfra.environment import LOCAL, Environment
 from mlinfra.expansion import DOMAIN
@@ -29,11 +29,8 @@ _SAMPLES: Final = 3
 _BINDING: Final = (INSTANCE_TYPE, f"{DOMAIN}/pool")
 """Labels that bind a pod to machines of known size, in whatever cluster."""
 
-EKS_CLUSTER: Final = "aws:eks/cluster:Cluster"
 
-
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """Where a graph lands, as far as capacity goes.
 
     `whole` says that the pools are all the machines that the cluster has: a pod that fits none of them fits nowhere.
@@ -53,8 +50,7 @@ class Setting:
         return cls(graph.pools, environment.region, environment.cluster == LOCAL or makes, leads and not makes)
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """Why a pod runs on no machine of a pool: it may not (`why`), or there is too little of something (`lacks`)."""
 
     pool: Pool
@@ -77,46 +73,49 @@ class Ground:
         self.workloads = self._workloads.found
         self.limits, self._limit_notes = limits(self._workloads)
         found, self._unknown_addons = system_pods(self.symbols, existing=setting.existing)
-        self.system_daemons = [item.pod() for item in found if item.replicas is None]
         self.system_pods = [Wanted(item.pod(), item.replicas) for item in found if item.replicas is not None]
-        self.daemons: list[tuple[Workload | None, Pod]] = [(None, pod) for pod in self.system_daemons] + [
-            (item, group.pod) for item in self.workloads if item.use is Use.EACH for group in item.groups
+        self.daemons: list[tuple[Workload | None, Pod]] = [
+            *((None, item.pod()) for item in found if item.replicas is None),
+            *((item, group.pod) for item in self.workloads if item.use is Use.EACH for group in item.groups),
         ]
         self.names = _titles(self.workloads)
         self._taken: dict[tuple[int, bool], dict[str, int]] = {}
         self._refused: dict[int, list[Refused]] = {}
-        self.missed: list[tuple[Workload | None, Pod, Machine]] = []
-        """Pods that should be on every machine, and a machine that has no room for them."""
 
     # ------------------------------------------------------------------------------------ machines
 
     @cached_property
     def samples(self) -> Floor:
         """A few machines of each pool, with what is on every one of them."""
-        few = tuple(replace(pool, max=min(pool.max, _SAMPLES)) for pool in self.setting.pools)
-        return self._floor(few, note=True)
+        return self._sampled[0]
+
+    @property
+    def missed(self) -> list[tuple[Workload | None, Pod, Machine]]:
+        """Pods that should be on every machine, and of each pool a machine that has no room for them."""
+        return [
+            (workload, pod, machine)
+            for (workload, pod), missed in zip(self.daemons, self._sampled[1], strict=True)
+            for machine in {machine.pool.name: machine for machine in reversed(missed)}.values()
+        ]
 
     @cached_property
     def floor(self) -> Floor:
         """All machines, with what is on every one of them."""
-        return self._floor(self.setting.pools)
+        return self._floor(self.setting.pools)[0]
 
-    def _floor(self, pools: Sequence[Pool], *, note: bool = False) -> Floor:
+    @cached_property
+    def _sampled(self) -> tuple[Floor, list[list[Machine]]]:
+        return self._floor([replace(pool, max=min(pool.max, _SAMPLES)) for pool in self.setting.pools])
+
+    def _floor(self, pools: Sequence[Pool]) -> tuple[Floor, list[list[Machine]]]:
+        """Machines with their daemons, and for each daemon those that have no room for it."""
         made = Floor(machines(pools, self.setting.region))
-        for workload, pod in self.daemons:
-            missed = made.put_on_each(pod)
-            if note:
-                pools_missed = {machine.pool.name: machine for machine in reversed(missed)}
-                self.missed += [(workload, pod, machine) for machine in pools_missed.values()]
-        return made
+        return made, [made.put_on_each(pod) for _, pod in self.daemons]
 
     @cached_property
     def rooms(self) -> dict[str, dict[str, int]]:
         """What an otherwise empty machine of each pool has for pods, at the most."""
-        found: dict[str, dict[str, int]] = {}
-        for machine in self.samples.machines:
-            found[machine.pool.name] = most(found.get(machine.pool.name, {}), machine.room)
-        return found
+        return {name: most(*(machine.room for machine in own)) for name, own in self._by_pool.items()}
 
     @cached_property
     def pools(self) -> list[Pool]:
@@ -162,16 +161,15 @@ class Ground:
         chosen = pod.spec.get("nodeSelector")
         return self.setting.whole or (isinstance(chosen, Mapping) and any(key in chosen for key in _BINDING))
 
-    def always(self, *, most: bool = False) -> list[tuple[Workload | None, Group | None, Wanted]]:
-        """The pods that are always there somewhere, and whose they are."""
-        system = [(None, None, item) for item in self.system_pods]
-        own = [
-            (item, group, Wanted(group.pod, group.most if most else group.fewest))
+    def always(self, *, most: bool = False) -> list[tuple[Workload | None, Wanted]]:
+        """The pods that are always there somewhere, and whose they are; None for the cluster's own."""
+        own = (
+            (item, Wanted(group.pod, group.most if most else group.fewest))
             for item in self.workloads
             if item.use is Use.ALWAYS
             for group in item.groups
-        ]
-        return [*system, *own]
+        )
+        return [*((None, item) for item in self.system_pods), *own]
 
     def taken(self, limit: Limit, *, most: bool = False) -> dict[str, int]:
         """What is always there takes of a quota."""
@@ -210,6 +208,7 @@ def _leads_to_eks(provider: Node) -> bool:
 
 
 def _too_little(requests: Amounts, room: Amounts) -> dict[str, int]:
+    """As `lacking`, in the order in which messages tell of it: the machine's."""
     return {key: -left for key, left in less(room, requests).items() if left < 0 and requests.get(key)}
 
 

@@ -6,8 +6,7 @@ Sources: Kubernetes, "Resource Quotas"; Kueue, "Cluster Queue" and "Local Queue"
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mlinfra.checks.access.symbols import Symbols, at
 from mlinfra.checks.capacity.amounts import CPU, MEMORY, PODS, Amounts, UnreadableError, added, amounts, bare, times
@@ -21,8 +20,7 @@ QUOTA: Final = "kubernetes:core/v1:ResourceQuota"
 _KUEUE: Final = "kubernetes:kueue.x-k8s.io/"
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """A quota: how much of what it allows, and to which workloads.
 
     `hard` is in the quota's own words: `requests.cpu`, `limits.memory`, `pods`. `queue` names the local queue whose

@@ -7,10 +7,9 @@ that EKS and Kubernetes give to nodes ("Well-Known Labels, Annotations and Taint
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from mlinfra.checks.capacity.amounts import CPU, MEMORY, PODS, Amounts
+from mlinfra.checks.capacity.amounts import CPU, MEMORY, MIB, PODS, Amounts
 from mlinfra.checks.capacity.choosing import HOSTNAME, REGION, ZONE
 from mlinfra.components.instances import instances
 from mlinfra.components.node_pool import INSTANCE_TYPE, NEURON
@@ -18,11 +17,12 @@ from mlinfra.components.quantities import GPU
 from mlinfra.expansion import DOMAIN
 from mlinfra.graph import Pool
 
+if TYPE_CHECKING:
+    from mlinfra.checks.capacity.neighbours import Pod
+
 _ZONES: Final = ("a", "b", "c")
-MIB: Final = 1024**2
 
 
-@dataclass(eq=False, slots=True)
 class Machine:
     """One machine, with what is on it so far.
 
@@ -30,14 +30,13 @@ class Machine:
     `room` what is left of that.
     """
 
-    pool: Pool
-    index: int
-    kind: tuple[str, str]
-    labels: dict[str, str]
-    whole: Amounts
-    room: dict[str, int]
-    pods: list[Any] = field(default_factory=list)
-    ports: set[tuple[str, int]] = field(default_factory=set)
+    __slots__ = ("kind", "labels", "pods", "pool", "ports", "room", "whole")
+
+    def __init__(self, pool: Pool, kind: tuple[str, str], labels: dict[str, str], whole: Amounts) -> None:
+        self.pool, self.kind, self.labels, self.whole = pool, kind, labels, whole
+        self.room = dict(whole)
+        self.pods: list[Pod] = []
+        self.ports: set[tuple[str, int]] = set()
 
     @property
     def name(self) -> str:
@@ -46,8 +45,9 @@ class Machine:
 
     def copy(self) -> Machine:
         """The same machine, to be filled in another way."""
-        room, pods, ports = dict(self.room), list(self.pods), set(self.ports)
-        return Machine(self.pool, self.index, self.kind, self.labels, self.whole, room, pods, ports)
+        made = Machine(self.pool, self.kind, self.labels, self.whole)
+        made.room, made.pods, made.ports = dict(self.room), list(self.pods), set(self.ports)
+        return made
 
 
 def offer(pool: Pool) -> Amounts:
@@ -85,5 +85,4 @@ def _machine(pool: Pool, index: int, region: str) -> Machine:
         f"{DOMAIN}/pool": pool.name,
         **pool.labels,
     }
-    whole = offer(pool)
-    return Machine(pool, index, (pool.name, zone), labels, whole, dict(whole))
+    return Machine(pool, (pool.name, zone), labels, offer(pool))

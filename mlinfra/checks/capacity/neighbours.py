@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from functools import cached_property
+from typing import Any, Final, NamedTuple, TypeAlias
 
+from mlinfra.checks.access.symbols import at
+from mlinfra.checks.capacity.amounts import Amounts
 from mlinfra.checks.capacity.choosing import HOSTNAME, matches, names_machines, refusal
 from mlinfra.checks.capacity.machines import Machine
-from mlinfra.checks.capacity.requests import listed
+from mlinfra.checks.capacity.requests import listed, whole
 
 JOB_NAME: Final = "batch.kubernetes.io/job-name"
 """The label that Kubernetes puts on a Job's pods, with the Job's name (Kubernetes, "Jobs")."""
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """Pods that a pod wants apart from itself, or near; `topology` is the label that says what near is.
 
     `namespaces` are those in which it looks for them; None: all. `run` says that it is about pods of one run of a job
@@ -37,8 +38,7 @@ class Term:
         return (self.namespaces is None or pod.namespace in self.namespaces) and matches(self.selector, pod.labels)
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(NamedTuple):
     """Pods that are to be spread over the values of a label so that no two values differ by more than `skew`."""
 
     topology: str
@@ -49,45 +49,46 @@ class Spread:
     choice: bool
 
 
-@dataclass(frozen=True, eq=False)
 class Pod:
     """Pods that are made alike: what one asks for, where it may go, what it wants of others.
 
-    `requests` has a pod among them; `ports` are those that it takes of its machine. `picky` says that it names single
-    machines, so that two which are otherwise the same are not the same to it.
+    `requests` has a pod among them. The rules of its `spec` are read when they are first asked for.
     """
 
-    name: str
-    namespace: str
-    labels: Mapping[str, str]
-    spec: Mapping[str, Any]
-    requests: Mapping[str, int]
-    ports: frozenset[tuple[str, int]] = frozenset()
-    apart: tuple[Term, ...] = ()
-    near: tuple[Term, ...] = ()
-    spread: tuple[Spread, ...] = ()
-    picky: bool = False
+    def __init__(
+        self, name: str, namespace: str, labels: Mapping[str, str], spec: Mapping[str, Any], requests: Amounts
+    ) -> None:
+        self.name, self.namespace, self.labels, self.spec, self.requests = name, namespace, labels, spec, requests
 
-    @property
+    @cached_property
+    def ports(self) -> frozenset[tuple[str, int]]:
+        """Those that it takes of its machine."""
+        return frozenset(_ports(self.spec))
+
+    @cached_property
+    def apart(self) -> tuple[Term, ...]:
+        """The pods from which it wants to be apart."""
+        return tuple(_terms(self.spec, "podAntiAffinity", self.labels, self.namespace))
+
+    @cached_property
+    def near(self) -> tuple[Term, ...]:
+        """The pods that it wants near."""
+        return tuple(_terms(self.spec, "podAffinity", self.labels, self.namespace))
+
+    @cached_property
+    def spread(self) -> tuple[Spread, ...]:
+        """How it is to be spread."""
+        return tuple(_spreads(self.spec, self.labels))
+
+    @cached_property
+    def picky(self) -> bool:
+        """Whether it names single machines, so that two which are otherwise the same are not the same to it."""
+        return names_machines(self.spec)
+
+    @cached_property
     def alone(self) -> bool:
         """Whether it asks nothing of other pods, so that only room decides."""
         return not (self.apart or self.near or self.spread or self.ports)
-
-
-def pod(name: str, namespace: str, labels: Mapping[str, str], spec: Mapping[str, Any], asks: Mapping[str, int]) -> Pod:
-    """A pod with the rules that its `spec` has."""
-    return Pod(
-        name,
-        namespace,
-        labels,
-        spec,
-        asks,
-        frozenset(_ports(spec)),
-        tuple(_terms(spec, "podAntiAffinity", labels, namespace)),
-        tuple(_terms(spec, "podAffinity", labels, namespace)),
-        tuple(_spreads(spec, labels)),
-        names_machines(spec),
-    )
 
 
 def apart(item: Pod) -> bool:
@@ -201,9 +202,7 @@ def _ports(spec: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def _terms(spec: Mapping[str, Any], kind: str, labels: Mapping[str, str], namespace: str) -> Iterator[Term]:
-    affinity = spec.get("affinity")
-    rules = affinity.get(kind) if isinstance(affinity, Mapping) else None
-    for term in listed(rules, "requiredDuringSchedulingIgnoredDuringExecution"):
+    for term in listed(at(spec, "affinity", kind), "requiredDuringSchedulingIgnoredDuringExecution"):
         if isinstance(term, Mapping):
             named = frozenset(str(item) for item in listed(term, "namespaces"))
             # Labels of namespaces may be anybody's, so that a selector of them counts as every namespace.
@@ -218,16 +217,12 @@ def _spreads(spec: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[Spr
         if isinstance(rule, Mapping) and rule.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule":
             yield Spread(
                 str(rule.get("topologyKey")),
-                _count(rule.get("maxSkew"), 1),
-                _count(rule.get("minDomains"), 1),
+                whole(rule.get("maxSkew"), 1),
+                whole(rule.get("minDomains"), 1),
                 _with_keys(rule, labels),
                 taints=rule.get("nodeTaintsPolicy") == "Honor",
                 choice=rule.get("nodeAffinityPolicy", "Honor") == "Honor",
             )
-
-
-def _count(value: Any, default: int) -> int:
-    return value if isinstance(value, int) else int(value) if isinstance(value, float) else default
 
 
 def _with_keys(rule: Mapping[str, Any], labels: Mapping[str, str]) -> Any:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from mlinfra.checks.capacity.amounts import CPU, MEMORY, fits, how_often
 from mlinfra.checks.capacity.choosing import refusal
@@ -23,15 +22,13 @@ MOST: Final = 10_000
 """Pods of one kind that are tried at most, where only trying shows how many there can be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Pods of one kind that are to be there, and how many."""
 
     pod: Pod
-    count: int
+    number: int
 
 
-@dataclass
 class Floor:
     """Machines, and the pods that are on them.
 
@@ -40,17 +37,22 @@ class Floor:
     anywhere.
     """
 
-    machines: list[Machine]
-    _refusals: dict[tuple[int, tuple[str, str] | str], str] = field(default_factory=dict)
-    _there: dict[int, tuple[Pod, list[Machine]]] = field(default_factory=dict)
-    _choosy: list[Term] = field(default_factory=list)
-    _alike: list[tuple[Machine, int]] | None = None
+    def __init__(self, machines: list[Machine]) -> None:
+        self.machines = machines
+        self._refusals: dict[tuple[int, tuple[str, str] | str], str] = {}
+        self._there: dict[int, tuple[Pod, list[Machine]]] = {}
+        self._choosy: list[Term] = []
+        self._alike: list[tuple[Machine, int]] | None = None
 
     def copy(self) -> Floor:
         """The same machines, to be filled in another way."""
         copies = {id(machine): machine.copy() for machine in self.machines}
-        there = {key: (pod, [copies[id(machine)] for machine in places]) for key, (pod, places) in self._there.items()}
-        return Floor(list(copies.values()), self._refusals, there, list(self._choosy))
+        made = Floor(list(copies.values()))
+        made._refusals, made._choosy = self._refusals, list(self._choosy)
+        made._there = {
+            key: (pod, [copies[id(machine)] for machine in places]) for key, (pod, places) in self._there.items()
+        }
+        return made
 
     def refusal(self, pod: Pod, machine: Machine) -> str:
         """Why a pod may not run on a machine, by labels and taints; asked once for machines that are alike."""
@@ -177,7 +179,7 @@ def packed(floor: Floor, wanted: Sequence[Wanted]) -> tuple[Floor, dict[int, int
     for size in _SIZES:
         made = floor.copy()
         order = sorted(range(len(wanted)), key=lambda position: _rank(floor, wanted[position].pod, size))
-        missed = {position: wanted[position].count - _put(made, wanted[position]) for position in order}
+        missed = {position: wanted[position].number - made.place(*wanted[position]) for position in order}
         missed = {position: count for position, count in sorted(missed.items()) if count}
         if best is None or sum(missed.values()) < sum(best[1].values()):
             best = made, missed
@@ -190,12 +192,8 @@ def packed(floor: Floor, wanted: Sequence[Wanted]) -> tuple[Floor, dict[int, int
 def spread(floor: Floor, wanted: Sequence[Wanted]) -> tuple[Floor, dict[int, int]]:
     """The floor with pods on it as the scheduler spreads them over all its machines, in the order that they come in."""
     made = floor.copy()
-    missed = {position: item.count - made.place(item.pod, item.count, "spread") for position, item in enumerate(wanted)}
+    missed = {position: item.number - made.place(*item, "spread") for position, item in enumerate(wanted)}
     return made, {position: count for position, count in missed.items() if count}
-
-
-def _put(floor: Floor, item: Wanted) -> int:
-    return floor.place(item.pod, item.count)
 
 
 def _rank(floor: Floor, pod: Pod, size: Callable[[Pod, Machine], float]) -> tuple[int, bool, float]:

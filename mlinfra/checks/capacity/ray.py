@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mlinfra.checks.access.symbols import Symbols, at
-from mlinfra.checks.capacity.requests import listed
+from mlinfra.checks.capacity.requests import listed, mapped, whole
 from mlinfra.expansion import DOMAIN
 from mlinfra.graph import Node
 
@@ -26,20 +25,19 @@ _SUBMITTER: Final = {"requests": {"cpu": "500m", "memory": "200Mi"}, "limits": {
 _AUTOSCALER: Final = {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "500m", "memory": "512Mi"}}
 
 
-@dataclass(frozen=True, slots=True)
-class RayGroup:
+class RayGroup(NamedTuple):
     """Pods of one template."""
 
-    role: str
     template: Any
     fewest: int
     most: int
+    role: str
 
 
 def manifest(symbols: Symbols, node: Node) -> Mapping[str, Any] | None:
     """The manifest that a node is or holds; None where it is something else."""
     if node.type in TOKENS:
-        return {"kind": node.type.rpartition(":")[2], **_plain(symbols.value(dict(node.inputs)))}
+        return {"kind": node.type.rpartition(":")[2], **mapped(symbols.value(dict(node.inputs)))}
     if at(node.inputs, "metadata", "labels", TEMPLATE) is None:
         return None
     try:
@@ -58,29 +56,21 @@ def groups(record: Mapping[str, Any]) -> Iterator[RayGroup]:
     if cluster is None:  # a job for a cluster that is there already
         return
     head = at(cluster, "headGroupSpec", "template")
-    yield RayGroup("head", _with_autoscaler(head) if scales else head, 1, 1)
+    yield RayGroup(_with_autoscaler(head) if scales else head, 1, 1, "head")
     for index, group in enumerate(listed(cluster, "workerGroupSpecs")):
-        hosts = _number(at(group, "numOfHosts"), 1)
-        fixed = _number(at(group, "replicas"), 1)
-        fewest = _number(at(group, "minReplicas"), fixed) if scales else fixed
-        most = max(fewest, _number(at(group, "maxReplicas"), fixed)) if scales else fixed
+        hosts = whole(at(group, "numOfHosts"), 1)
+        fixed = whole(at(group, "replicas"), 1)
+        fewest = whole(at(group, "minReplicas"), fixed) if scales else fixed
+        most = max(fewest, whole(at(group, "maxReplicas"), fixed)) if scales else fixed
         name = str(at(group, "groupName") or f"workers {index + 1}")
-        yield RayGroup(name, at(group, "template"), fewest * hosts, most * hosts)
+        yield RayGroup(at(group, "template"), fewest * hosts, most * hosts, name)
     if job and at(spec, "submissionMode") in (None, "K8sJobMode"):
         own = at(spec, "submitterPodTemplate")
         plain = {"spec": {"containers": [{"name": "ray-job-submitter", "resources": _SUBMITTER}]}}
-        yield RayGroup("submitter", own if own is not None else plain, 1, 1)
+        yield RayGroup(own if own is not None else plain, 1, 1, "submitter")
 
 
 def _with_autoscaler(template: Any) -> Any:
     """The head's template with the container that KubeRay puts beside it."""
     containers = [*listed(at(template, "spec"), "containers"), {"name": "autoscaler", "resources": _AUTOSCALER}]
-    return {**_plain(template), "spec": {**_plain(at(template, "spec")), "containers": containers}}
-
-
-def _plain(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _number(value: Any, default: int) -> int:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
+    return {**mapped(template), "spec": {**mapped(template, "spec"), "containers": containers}}

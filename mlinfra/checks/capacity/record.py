@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from mlinfra.checks.capacity.amounts import Amounts, as_numbers, number
@@ -199,7 +199,7 @@ class CapacityReport:
     limits: tuple[LimitUse, ...] = ()
     vcpus: tuple[VcpuUse, ...] = ()
     notes: tuple[str, ...] = ()
-    problems: tuple[Diagnostic, ...] = field(default=())
+    problems: tuple[Diagnostic, ...] = ()
 
     @property
     def gpu_hours(self) -> Range:

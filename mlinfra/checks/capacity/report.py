@@ -75,9 +75,9 @@ def _left(machine: Machine) -> dict[str, int]:
 def _workload(ground: Ground, survey: Survey, item: Workload) -> WorkloadUse:
     made = _counted(ground, item)
     if item.use is not Use.RUN or not ground.setting.pools or not item.groups:
-        name = item.node.name
-        missing = Range(survey.fewest.missed[name], survey.most.missed[name]) if ground.setting.pools else Range(0, 0)
-        return replace(made, missing=missing)
+        if not ground.setting.pools:
+            return made
+        return replace(made, missing=Range(survey.fewest.missed[item.name], survey.most.missed[item.name]))
     there = survey.at_once(item, survey.fewest)
     spread = survey.at_once(item, survey.spread)
     return replace(
@@ -90,13 +90,11 @@ def _workload(ground: Ground, survey: Survey, item: Workload) -> WorkloadUse:
 
 
 def _counted(ground: Ground, item: Workload) -> WorkloadUse:
-    machines = sum(
-        pool.max
-        for pool in ground.setting.pools
-        if item.use is Use.EACH and any(pool.name in ground.homes(group.pod) for group in item.groups)
-    )
-    each = item.use is Use.EACH
-    pods = Range(machines, machines) if each else Range(item.total(most=False), item.total(most=True))
+    homes = {name for group in item.groups for name in ground.homes(group.pod)}
+    pods = Range(item.total(most=False), item.total(most=True))
+    if item.use is Use.EACH:
+        machines = sum(pool.max for pool in ground.setting.pools if pool.name in homes)
+        pods = Range(machines, machines)
     return WorkloadUse(
         ground.names[item.node.name],
         item.node.name,
@@ -105,7 +103,7 @@ def _counted(ground: Ground, item: Workload) -> WorkloadUse:
         str(item.use),
         pods,
         {group.role: {key: count for key, count in group.pod.requests.items() if key != PODS} for group in item.groups},
-        tuple(sorted({name for group in item.groups for name in ground.homes(group.pod)})),
+        tuple(sorted(homes)),
         Range(0, 0),
         hours=item.hours,
         gpu_hours=_gpu_hours(item, pods),

@@ -5,18 +5,23 @@ much of each job fits beside it.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeAlias
 
-from mlinfra.checks.capacity.amounts import Amounts, added, how_often, less
+from mlinfra.checks.capacity.amounts import CPU, MEMORY, Amounts, added, how_often, less
 from mlinfra.checks.capacity.ground import Ground
 from mlinfra.checks.capacity.machines import Machine
 from mlinfra.checks.capacity.neighbours import Pod, apart_only
 from mlinfra.checks.capacity.placing import Floor, Wanted, packed, spread
 from mlinfra.checks.capacity.record import AtOnce
+from mlinfra.checks.capacity.system import NAMESPACE
 from mlinfra.checks.capacity.workloads import Group, Workload
 from mlinfra.components.quantities import GPU
+
+Way: TypeAlias = Callable[[Floor, Sequence[Wanted]], tuple[Floor, dict[int, int]]]
+"""How pods are placed, `packed` or `spread`; the pods without a place are by their position."""
 
 RUNS: Final = 1_000
 """Runs of one job that are tried at most, where its pods differ from each other."""
@@ -24,11 +29,13 @@ RUNS: Final = 1_000
 
 @dataclass(frozen=True)
 class Placed:
-    """Machines with pods on them, and how many pods of each workload found no place, by their node."""
+    """Machines with pods on them, and how many pods of each workload found no place, by their node.
+
+    Those of the cluster itself stand under their namespace.
+    """
 
     floor: Floor
-    missed: Counter[str] = field(default_factory=Counter)
-    """By the workloads' nodes; `kube-system` for the cluster's own pods."""
+    missed: Counter[str]
 
     def asked(self, pool: str) -> dict[str, int]:
         """What the pods on a pool's machines ask for."""
@@ -51,30 +58,25 @@ class Survey:
     @cached_property
     def fewest(self) -> Placed:
         """The fewest replicas of everything."""
-        return self._placed(most=False)
+        return self._placed(packed, self.ground.always())
 
     @cached_property
     def most(self) -> Placed:
         """The most replicas of everything."""
-        return self._placed(most=True)
+        return self._placed(packed, self.ground.always(most=True))
 
     @cached_property
     def spread(self) -> Placed:
         """The fewest replicas, spread over all machines as the scheduler does it where they are all there."""
-        floor, missed = spread(self.ground.floor, [wanted for _, _, wanted in self.ground.always()])
-        return Placed(floor, self._by_node(missed, most=False))
+        return self._placed(spread, self.ground.always())
 
-    def _placed(self, *, most: bool) -> Placed:
-        floor, missed = packed(self.ground.floor, [wanted for _, _, wanted in self.ground.always(most=most)])
-        return Placed(floor, self._by_node(missed, most=most))
-
-    def _by_node(self, missed: dict[int, int], *, most: bool) -> Counter[str]:
-        always = self.ground.always(most=most)
-        found: Counter[str] = Counter()
+    def _placed(self, way: Way, always: Sequence[tuple[Workload | None, Wanted]]) -> Placed:
+        floor, missed = way(self.ground.floor, [wanted for _, wanted in always])
+        by_node: Counter[str] = Counter()
         for position, count in missed.items():
             workload = always[position][0]
-            found[workload.node.name if workload else "kube-system"] += count
-        return found
+            by_node[workload.name if workload else NAMESPACE] += count
+        return Placed(floor, by_node)
 
     # ------------------------------------------------------------------------------------ jobs
 
@@ -137,4 +139,4 @@ def _runs(floor: Floor, job: Workload) -> int:
 
 
 def _room(machine: Machine) -> tuple[int, int, int]:
-    return machine.room.get(GPU, 0), machine.room.get("cpu", 0), machine.room.get("memory", 0)
+    return machine.room.get(GPU, 0), machine.room.get(CPU, 0), machine.room.get(MEMORY, 0)

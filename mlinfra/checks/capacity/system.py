@@ -11,21 +11,19 @@ installs it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mlinfra.checks.access.symbols import Symbols
 from mlinfra.checks.capacity.amounts import PODS
-from mlinfra.checks.capacity.neighbours import Pod, pod
+from mlinfra.checks.capacity.neighbours import Pod
 from mlinfra.checks.capacity.requests import asked
 
 NAMESPACE: Final = "kube-system"
 ADDON: Final = "aws:eks/addon:Addon"
-_CLUSTER: Final = "aws:eks/cluster:Cluster"
+EKS_CLUSTER: Final = "aws:eks/cluster:Cluster"
 
 
-@dataclass(frozen=True, slots=True)
-class SystemPod:
+class SystemPod(NamedTuple):
     """Pods of an add-on: on every machine, or a number of them wherever there is room without a taint."""
 
     name: str
@@ -37,7 +35,7 @@ class SystemPod:
         containers = [{"name": self.name, "resources": {"requests": item}} for item in self.containers]
         tolerations = [{"operator": "Exists"}] if self.replicas is None else []
         spec: dict[str, Any] = {"containers": containers, "tolerations": tolerations}
-        return pod(self.name, NAMESPACE, {"k8s-app": self.name}, spec, {**asked(spec), PODS: 1})
+        return Pod(self.name, NAMESPACE, {"k8s-app": self.name}, spec, {**asked(spec), PODS: 1})
 
 
 _SMALL: Final = {"cpu": "10m", "memory": "40Mi"}
@@ -62,7 +60,7 @@ def system_pods(symbols: Symbols, *, existing: bool) -> tuple[list[SystemPod], l
     named = [symbols.text(node.inputs.get("addonName")) for node in symbols.of_type(ADDON)]
     if not named and existing:
         named = list(EXISTING)
-    elif not named and symbols.of_type(_CLUSTER):
+    elif not named and symbols.of_type(EKS_CLUSTER):
         named = ["vpc-cni", "kube-proxy", "coredns"]  # EKS installs these where nobody chooses
     found = [item for name in dict.fromkeys(named) for item in SYSTEM_PODS.get(name, ())]
     return found, sorted({name for name in named if name and name not in SYSTEM_PODS})

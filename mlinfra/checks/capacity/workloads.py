@@ -7,15 +7,14 @@ Kubernetes, "Workloads"; KubeRay, "RayJob Quickstart" and its API reference.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mlinfra.checks.access.symbols import Symbols, at
 from mlinfra.checks.capacity import ray
 from mlinfra.checks.capacity.amounts import PODS, UnreadableError
-from mlinfra.checks.capacity.neighbours import JOB_NAME, Pod, pod
-from mlinfra.checks.capacity.requests import Defaults, asked, listed
+from mlinfra.checks.capacity.neighbours import JOB_NAME, Pod
+from mlinfra.checks.capacity.requests import Defaults, asked, listed, mapped
 from mlinfra.graph import Graph, Kind, Node
 
 _APPS: Final = "kubernetes:apps/v1:"
@@ -35,6 +34,8 @@ _SINGLE: Final = (f"{_CORE}Pod", f"{_CORE}PodTemplate")
 TOKENS: Final = frozenset({*_REPLICATED, *_SINGLE, DAEMON_SET, JOB, CRON_JOB, CONFIG, *ray.TOKENS})
 """The types of nodes that may be workloads."""
 
+_QUEUE: Final = "kueue.x-k8s.io/queue-name"
+
 
 class Use(StrEnum):
     """When pods are there: always, on every machine, or while a run goes on."""
@@ -44,8 +45,7 @@ class Use(StrEnum):
     RUN = "run"
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Pods of one kind within a workload: all of them, or the head and the workers of a Ray cluster.
 
     `fewest` and `most` are how many there are at once; `limits` is what one is limited to.
@@ -58,8 +58,7 @@ class Group:
     role: str = ""
 
 
-@dataclass(frozen=True)
-class Workload:
+class Workload(NamedTuple):
     """Something that makes pods.
 
     `together` says that a run's pods need each other: fewer than all of them do nothing. `hours` bounds a run, None
@@ -93,12 +92,8 @@ class Workloads:
         self.symbols = symbols or Symbols(graph)
         self._ranges: dict[tuple[str, str], list[Any]] = {}
         for node in self.symbols.of_type(LIMITS):
-            place = (node.options.provider or "", self.namespace(node))
-            self._ranges.setdefault(place, []).append(self.symbols.input(node, "spec"))
-        self._scalers = {
-            (node.options.provider or "", self.namespace(node), *self._target(node)): node
-            for node in self.symbols.of_type(*AUTOSCALERS)
-        }
+            self._ranges.setdefault(self._place(node), []).append(self.symbols.input(node, "spec"))
+        self._scalers = {(*self._place(node), *self._target(node)): node for node in self.symbols.of_type(*AUTOSCALERS)}
         self.found = [item for node in graph if node.type in TOKENS for item in self._read(node)]
 
     def namespace(self, node: Node) -> str:
@@ -107,7 +102,7 @@ class Workloads:
 
     def defaults(self, node: Node) -> Defaults:
         """What containers ask for that say nothing, in the namespace of a node. Raises `UnreadableError`."""
-        return Defaults.of(self._ranges.get((node.options.provider or "", self.namespace(node)), ()))
+        return Defaults.of(self._ranges.get(self._place(node), ()))
 
     def unseen(self, graph: Graph) -> list[str]:
         """Notes on what may make pods that nobody here knows of."""
@@ -125,39 +120,37 @@ class Workloads:
                 yield self._single(made)
             elif node.type == DAEMON_SET:
                 group = self._group(made, self.symbols.input(node, "spec", "template"), 1, 1)
-                yield replace(made, use=Use.EACH, groups=(group,))
+                yield made._replace(use=Use.EACH, groups=(group,))
             elif node.type in (JOB, CRON_JOB):
                 yield self._job(made)
             elif (manifest := ray.manifest(self.symbols, node)) is not None:
                 yield self._ray(made, manifest)
         except UnreadableError as error:
-            yield replace(made, problem=str(error))
+            yield made._replace(problem=str(error))
 
     def _group(self, workload: Workload, template: Any, fewest: int, most: int, role: str = "") -> Group:
-        spec = at(template, "spec")
-        spec = spec if isinstance(spec, Mapping) else {}
-        labels = at(template, "metadata", "labels")
-        known = {str(key): str(value) for key, value in labels.items()} if isinstance(labels, Mapping) else {}
+        spec = mapped(template, "spec")
+        known = {str(key): str(value) for key, value in mapped(template, "metadata", "labels").items()}
         defaults = self.defaults(workload.node)
         requests = {**asked(spec, "requests", defaults), PODS: 1}
         name = f"{workload.node.name} {role}".strip()
-        made = pod(name, workload.namespace, known, spec, requests)
+        made = Pod(name, workload.namespace, known, spec, requests)
         return Group(made, fewest, most, asked(spec, "limits", defaults), role)
 
     def _replicated(self, workload: Workload) -> Workload:
         node = workload.node
-        scaler = self._scalers.get(self._key(node, workload))
-        replicas = _count(self.symbols.input(node, "spec", "replicas"), 1)
-        fewest = most = replicas
+        name = self.symbols.text(at(node.inputs, "metadata", "name"))
+        scaler = self._scalers.get((*self._place(node), workload.kind, name))
+        fewest = most = _count(self.symbols.input(node, "spec", "replicas"), 1)
         if scaler is not None:
             fewest = _count(self.symbols.input(scaler, "spec", "minReplicas"), 1)
             most = max(fewest, _count(self.symbols.input(scaler, "spec", "maxReplicas"), fewest))
         group = self._group(workload, self.symbols.input(node, "spec", "template"), fewest, most)
-        return replace(workload, groups=(group,))
+        return workload._replace(groups=(group,))
 
-    def _key(self, node: Node, workload: Workload) -> tuple[str, str, str, str]:
-        name = self.symbols.text(at(node.inputs, "metadata", "name"))
-        return node.options.provider or "", workload.namespace, workload.kind, name
+    def _place(self, node: Node) -> tuple[str, str]:
+        """The cluster and the namespace that an object is in."""
+        return node.options.provider or "", self.namespace(node)
 
     def _target(self, scaler: Node) -> tuple[str, str]:
         target = self.symbols.input(scaler, "spec", "scaleTargetRef")
@@ -167,10 +160,10 @@ class Workloads:
         node = workload.node
         if workload.kind == "Pod":
             template = {"spec": self.symbols.input(node, "spec"), "metadata": self.symbols.input(node, "metadata")}
-            return replace(workload, groups=(self._group(workload, template, 1, 1),))
+            return workload._replace(groups=(self._group(workload, template, 1, 1),))
         template = self.symbols.input(node, "template")
         group = self._group(workload, template, 1, 1)
-        return replace(workload, use=Use.RUN, groups=(group,), hours=_hours(at(template, "spec")))
+        return workload._replace(use=Use.RUN, groups=(group,), hours=_hours(at(template, "spec")))
 
     def _job(self, workload: Workload) -> Workload:
         node = workload.node
@@ -187,40 +180,31 @@ class Workloads:
         hours = _hours(spec)
         if hours is None and completions is None:
             hours = _hours(at(template, "spec"))
-        return replace(
-            workload,
+        return workload._replace(
             use=Use.RUN,
             groups=(self._group(workload, template, pods, pods),),
             together=together,
             hours=hours,
-            queue=str(at(labels, "kueue.x-k8s.io/queue-name") or ""),
+            queue=str(at(labels, _QUEUE) or ""),
         )
 
     def _ray(self, workload: Workload, manifest: Mapping[str, Any]) -> Workload:
-        found = [
-            self._group(workload, item.template, item.fewest, item.most, item.role) for item in ray.groups(manifest)
-        ]
-        job = manifest.get("kind") == "RayJob"
-        return replace(
-            workload,
-            kind=str(manifest.get("kind")),
+        kind = str(manifest.get("kind"))
+        job = kind == "RayJob"
+        return workload._replace(
+            kind=kind,
             use=Use.RUN if job else Use.ALWAYS,
-            groups=tuple(found),
+            groups=tuple(self._group(workload, *item) for item in ray.groups(manifest)),
             together=job,
             hours=_hours(manifest.get("spec")),
-            queue=str(at(manifest, "metadata", "labels", "kueue.x-k8s.io/queue-name") or ""),
+            queue=str(at(manifest, "metadata", "labels", _QUEUE) or ""),
         )
 
 
 def _named(template: Any, run: str) -> Any:
     """A job's template with the label that tells its runs apart, which Kubernetes gives to pods."""
-    if not isinstance(template, Mapping):
-        return template
-    metadata = template.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
-    labels = metadata.get("labels")
-    labels = labels if isinstance(labels, Mapping) else {}
-    return {**template, "metadata": {**metadata, "labels": {**labels, JOB_NAME: run}}}
+    labels = {**mapped(template, "metadata", "labels"), JOB_NAME: run}
+    return {**mapped(template), "metadata": {**mapped(template, "metadata"), "labels": labels}}
 
 
 def _count(value: Any, default: int) -> int:

@@ -18,12 +18,11 @@ from mlinfra.checks.data.record import Reader, Retention, Store, unique
 from mlinfra.components.bucket_cluster import ACCOUNT_LABEL, CLASSIFICATION_LABEL
 from mlinfra.components.job_template import MANIFEST, RAY_JOB, TEMPLATE_LABEL
 from mlinfra.graph import Node, Secret
+from mlinfra.holding import CLAIM, STATEFUL_SET
 
 _CORE: Final = "kubernetes:core/v1:"
 _RBAC: Final = "kubernetes:rbac.authorization.k8s.io/v1:"
 SECRET: Final = f"{_CORE}Secret"
-STATEFUL_SET: Final = "kubernetes:apps/v1:StatefulSet"
-CLAIM: Final = f"{_CORE}PersistentVolumeClaim"
 CONFIG: Final = f"{_CORE}ConfigMap"
 _POD_SPECS: Final[Mapping[str, tuple[str, ...]]] = {
     f"{_CORE}Pod": ("spec",),
@@ -41,6 +40,9 @@ _POD_SPECS: Final[Mapping[str, tuple[str, ...]]] = {
     },
 }
 _BINDINGS: Final = (f"{_RBAC}RoleBinding", f"{_RBAC}ClusterRoleBinding")
+_SECRETS: Final = (("secretName",), ("secretKeyRef", "name"), ("secretRef", "name"), ("secret", "name"))
+"""Where a pod names a Secret: as a volume, a part of one, or for its variables."""
+_CLAIMS: Final = (("claimName",),)
 _READING: Final = frozenset({"get", "list", "watch", "*"})
 
 AT_REST: Final = "what the cluster encrypts its storage with"
@@ -92,7 +94,7 @@ class ClusterData:
         mounted = [
             self._workload(other, other)
             for other in self._in_namespace(node)
-            if _names(self._pods[other], "secretName", name) or _names(self._pods[other], "secretRef", name)
+            if _names(self._pods[other], name, _SECRETS)
         ]
         return tuple(sorted((*mounted, *self._by_rules(node, name)), key=lambda item: (item.kind, item.name)))
 
@@ -101,10 +103,7 @@ class ClusterData:
         component = self.symbols.graph.nodes.get(node.component or "")
         kind = "database" if component is not None and component.type.endswith(":Database") else "volumes"
         given = [
-            secret
-            for secret in self.symbols.of_type(SECRET)
-            if self._namespace(secret) == self._namespace(node)
-            and any(_names(self._pods[node.name], key, self._name(secret)) for key in ("secretName", "secretRef"))
+            secret for secret in self._near(node, SECRET) if _names(self._pods[node.name], self._name(secret), _SECRETS)
         ]
         found = [self._workload(node.name, node.name)]
         for secret in given:
@@ -118,9 +117,7 @@ class ClusterData:
 
     def _volume(self, node: Node) -> Store:
         """A claim: pods that name it read it; where it is a bucket, so do those whom its store's policy lets in."""
-        users = [
-            other for other in self._in_namespace(node) if _names(self._pods[other], "claimName", self._name(node))
-        ]
+        users = [other for other in self._in_namespace(node) if _names(self._pods[other], self._name(node), _CLAIMS)]
         found = [self._workload(name, node.name) for name in users]
         component = self.symbols.graph.nodes.get(node.component or "")
         if component is None or not component.type.endswith(":Bucket"):
@@ -230,21 +227,16 @@ def _texts(value: Any, key: str) -> tuple[str, ...]:
     return tuple(item for item in found if isinstance(item, str)) if isinstance(found, list) else ()
 
 
-def _names(value: Any, what: str, name: str) -> bool:
-    """Whether a pod names a Secret or a claim: as a volume, a part of one, or for its variables."""
+def _names(value: Any, name: str, paths: tuple[tuple[str, ...], ...]) -> bool:
+    """Whether a pod names something at one of these paths, wherever in its `spec` they begin."""
     match value:
         case Mapping():
-            named = {
-                "secretName": value.get("secretName"),
-                "claimName": value.get("claimName"),
-                "secretRef": [at(value, key, "name") for key in ("secretKeyRef", "secretRef", "secret")],
-            }[what]
-            if named == name or (isinstance(named, list) and name in named):
-                return True
-            return any(_names(item, what, name) for item in value.values())
+            return any(at(value, *path) == name for path in paths) or any(
+                _names(item, name, paths) for item in value.values()
+            )
         case list():
-            return any(_names(item, what, name) for item in value)
+            return any(_names(item, name, paths) for item in value)
         case Secret(inner):
-            return _names(inner, what, name)
+            return _names(inner, name, paths)
         case _:
             return False

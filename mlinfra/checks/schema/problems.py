@@ -33,7 +33,7 @@ def place(path: Path) -> str:
 def a(thing: object) -> str:
     """A thing in words, with its article."""
     words = str(thing)
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+    return f"{'an' if words[0] in 'aeiouAEIOU' else 'a'} {words}"
 
 
 def suggestion(name: str, known: Iterable[str], also: str = "") -> str:

@@ -45,6 +45,11 @@ def given(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value is not None}
 
 
+def moment(value: datetime.datetime) -> str:
+    """A time, which is in UTC, as pulumi_aws gives it: RFC 3339."""
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _out(field: Field, value: Any, style: Style) -> Any:
     if field.pairs:
         key, content = field.pairs
@@ -69,5 +74,5 @@ def _in(field: Field, value: Any, style: Style) -> Any:
             else given(from_aws(kind, value, style))
         )
     if isinstance(value, datetime.datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return moment(value)
     return list(value) if field.many else value

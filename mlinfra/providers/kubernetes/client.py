@@ -89,6 +89,14 @@ class Cluster:
         """One request of any sort: the JSON answer."""
         return self._transport.request(method, path, body, content_type=content_type)[1]
 
+    def merge(self, path: str, patch: Object) -> Object:
+        """Change the fields of an object that a JSON merge patch names: null takes one away. The object as it is then.
+
+        Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply
+        """
+        changed: Object = self.request("PATCH", path, patch, content_type="application/merge-patch+json")
+        return changed
+
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """An object, or None where it, or its kind, is not there."""
         try:

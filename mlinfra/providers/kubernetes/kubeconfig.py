@@ -72,6 +72,12 @@ def load(source: str | Path, context: str | None = None, *, local: Path | None =
     )
 
 
+def authority(path: Path) -> str:
+    """The certificate of the authority that the first cluster in a file trusts, in base64; empty if it names none."""
+    cluster = yaml.safe_load(path.read_text())["clusters"][0]["cluster"]
+    return base64.b64encode(_bytes(cluster, "certificate-authority", path.parent) or b"").decode()
+
+
 def _stand_in(server: str, name: str, local: Path) -> Access:
     """The local target's own cluster, for a kubeconfig that has a program sign in, such as that of an EKS cluster.
 

@@ -45,15 +45,16 @@ def annotation(value: Mapping[str, Any], name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def label(value: Mapping[str, Any], name: str) -> str:
+    """A label of an object or of inputs, or an empty text."""
+    found = lookup(value, "metadata", "labels", name)
+    return found if isinstance(found, str) else ""
+
+
 def kind_of(type_token: str) -> tuple[str, str]:
     """The apiVersion and kind of a type token: `kubernetes:core/v1:Secret` is `("v1", "Secret")`."""
     _, group_version, kind = type_token.split(":")
     return group_version.removeprefix("core/"), kind
-
-
-def type_of(urn: str) -> str:
-    """The type token in a URN: of `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME` it is TYPE."""
-    return urn.split("::")[2].rpartition("$")[2]
 
 
 def object_id(item: Mapping[str, Any]) -> str:

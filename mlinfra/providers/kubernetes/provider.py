@@ -15,9 +15,10 @@ from google.protobuf.empty_pb2 import Empty
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.functions import Unknown, holds, reveal
+from mlinfra.naming import type_of
 from mlinfra.providers import base
 from mlinfra.providers.kubernetes import applying, checking, deleting, diffing, reading
-from mlinfra.providers.kubernetes.objects import kind_of, type_of
+from mlinfra.providers.kubernetes.objects import kind_of
 from mlinfra.providers.kubernetes.ownership import Previous
 from mlinfra.providers.kubernetes.secrets import kept_secret
 from mlinfra.providers.kubernetes.session import Session

@@ -1,4 +1,4 @@
-#: - {code: placement-too-large, line: 16, says: ["fit asks for 1 GPUs, more than one machine of pool 'cpu' has"]}
+#: - {code: placement-too-large, line: 16, says: ["fit asks for 1 GPU, more than one machine of pool 'cpu' has"]}
 #: - {code: placement-too-many, line: 17, says: ["many has 3 ranks", "pool 'gpu' has 2 machines at most"]}
 #: - {code: job-without-queue, line: 18, says: ["late names no queue, and cluster 'queued' has Kueue", "JobQueue("]}
 #: - {code: queue-without-kueue, line: 19, says: ["jobs is a queue of cluster 'train'"]}

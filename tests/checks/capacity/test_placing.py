@@ -8,7 +8,7 @@ import pytest
 
 from mlinfra.checks.capacity.amounts import amounts
 from mlinfra.checks.capacity.machines import machines
-from mlinfra.checks.capacity.neighbours import Pod, pod
+from mlinfra.checks.capacity.neighbours import Pod
 from mlinfra.checks.capacity.placing import Floor, Wanted, packed, spread
 from mlinfra.graph import Pool
 from tests.checks.capacity.conftest import pool
@@ -18,7 +18,7 @@ HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 
 def made(name: str, cpu: str = "1", labels: dict[str, str] | None = None, namespace: str = "ml", **spec: Any) -> Pod:
     requests = {**amounts({"cpu": cpu}), "pods": 1}
-    return pod(name, namespace, labels or {"app": name}, spec, requests)
+    return Pod(name, namespace, labels or {"app": name}, spec, requests)
 
 
 def floor(*pools: Pool) -> Floor:
@@ -139,7 +139,7 @@ def test_packed_tries_other_measures() -> None:
     machine = pool("p", cpu=10, memory=10, max=2)
 
     def asks(name: str, cpu: str, memory: str) -> Pod:
-        return pod(name, "ml", {}, {}, {**amounts({"cpu": cpu, "memory": memory}), "pods": 1})
+        return Pod(name, "ml", {}, {}, {**amounts({"cpu": cpu, "memory": memory}), "pods": 1})
 
     kinds = [asks("a", "6", "1Gi"), asks("b", "4", "8Gi"), asks("c", "6", "1Gi"), asks("d", "4", "8Gi")]
     _, missed = packed(floor(machine), [Wanted(kind, 1) for kind in kinds])

@@ -14,7 +14,7 @@ from mlinfra.checks.capacity.bounds import Bounds, Share
 from mlinfra.checks.capacity.choosing import refusal
 from mlinfra.checks.capacity.ground import Ground
 from mlinfra.checks.capacity.machines import machines
-from mlinfra.checks.capacity.neighbours import Pod, pod
+from mlinfra.checks.capacity.neighbours import Pod
 from mlinfra.checks.capacity.placing import Floor, Wanted, packed, spread
 from mlinfra.checks.capacity.report import capacity_report
 from mlinfra.checks.capacity.requests import asked
@@ -164,7 +164,7 @@ def small_pod(number: int, cpu: str, memory: str, home: str | None, selfish: boo
         term = {"topologyKey": HOST, "labelSelector": {"matchLabels": {"app": str(number)}}}
         spec["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
     record = pod_spec(cpu, memory, **spec)
-    return pod(str(number), "ml", {"app": str(number)}, record, {**asked(record), "pods": 1})
+    return Pod(str(number), "ml", {"app": str(number)}, record, {**asked(record), "pods": 1})
 
 
 SHARES = st.lists(

@@ -81,7 +81,17 @@ def test_a_sweep_that_is_wider_than_the_machines_waits_for_itself() -> None:
     assert use(made.report(), "sweep").at_once == AtOnce(2, 6, 0)
     (problem,) = made.report().problems
     assert (problem.severity, problem.code) == (Severity.WARNING, "capacity-in-part")
-    assert problem.summary.startswith("Jobs sweep find room for some of their pods at once")
+    assert problem.summary.startswith("Job sweep finds room for some of its pods at once")
+
+
+def test_jobs_that_wait_are_told_of_together() -> None:
+    made = Made(GPUS)
+    told = {0: "Job s0 finds", 1: "Jobs s0, s1 find", 5: "s0, s1, s2, s3, s4 and 1 more job find"}
+    for number in range(6):
+        made.cron_job(f"s{number}", pod_spec("1", gpus=3), **{**RANKS, "parallelism": 3, "completions": 9})
+        if number in told:
+            (problem,) = made.report().problems
+            assert problem.summary.startswith(f"{told[number]} room for some of ")
 
 
 def test_a_ray_cluster_runs_whole_or_not_at_all() -> None:

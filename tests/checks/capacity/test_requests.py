@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlinfra.checks.capacity.requests import Defaults, asked, says_nothing_of
+from mlinfra.checks.capacity.requests import NONE, Defaults, asked, says_nothing_of
 
 
 def box(cpu: str | None = None, limit: str | None = None, **more: Any) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def test_defaults_fill_what_a_container_leaves_out() -> None:
 
 def test_a_quota_wants_every_container_to_speak() -> None:
     spec = {"containers": [box("1"), box()]}
-    assert says_nothing_of(spec, "cpu", "requests", Defaults())
-    assert not says_nothing_of(spec, "cpu", "requests", Defaults({"cpu": 1}))
-    assert not says_nothing_of({"containers": [box("1")]}, "cpu", "requests", Defaults())
-    assert not says_nothing_of({**spec, "resources": {"requests": {"cpu": "2"}}}, "cpu", "requests", Defaults())
+    assert says_nothing_of(spec, "cpu", "requests", NONE)
+    assert not says_nothing_of(spec, "cpu", "requests", Defaults({"cpu": 1}, {}))
+    assert not says_nothing_of({"containers": [box("1")]}, "cpu", "requests", NONE)
+    assert not says_nothing_of({**spec, "resources": {"requests": {"cpu": "2"}}}, "cpu", "requests", NONE)

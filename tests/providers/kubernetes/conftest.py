@@ -3,61 +3,38 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from mlinfra.local.cluster import KwokCluster
+from mlinfra.local.kwokctl import TOOLS
 from mlinfra.providers.kubernetes import serve
 from mlinfra.providers.kubernetes.client import Cluster
+from mlinfra.tools.install import ensure
 from tests.providers.kubernetes.engine import Engine
 
-TOOLS = ("kwokctl", "kwok", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _numbers = itertools.count(1)
 
 settings.register_profile("timeless", deadline=None, max_examples=50)
 settings.load_profile("timeless")
 
 
-def find_tools() -> dict[str, Path]:
-    """The programs of the control plane: those named by MLINFRA_TOOL_…, else what mlinfra.tools comes by."""
-    named = {tool: os.environ.get(f"MLINFRA_TOOL_{tool.replace('-', '_').upper()}") for tool in TOOLS}
-    if all(named.values()):
-        return {tool: Path(path) for tool, path in named.items() if path}
-    from mlinfra.tools.install import ensure
-
-    return ensure(TOOLS)
-
-
 @pytest.fixture(scope="session")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The kubeconfig of a cluster that lives as long as the tests."""
-    folder, tools = tmp_path_factory.mktemp("cluster"), find_tools()
-    path = folder / "kubeconfig"
-    # kwokctl and the kubectl that it calls keep caches in the home folder.
-    environment = {**os.environ, "HOME": str(folder), "KWOK_WORKDIR": str(folder / "kwok"), "KUBECONFIG": str(path)}
-    binaries = {
-        "kube-apiserver": "kube-apiserver",
-        "kube-controller-manager": "kube-controller-manager",
-        "kube-scheduler": "kube-scheduler",
-        "kwok": "kwok-controller",
-        "etcd": "etcd",
-    }
-    flags = [part for tool, flag in binaries.items() for part in (f"--{flag}-binary", str(tools[tool]))]
-    name = ["--name", f"provider-{os.getpid()}"]
+    """The kubeconfig of a cluster that lives as long as the tests.
 
-    def kwokctl(*arguments: str) -> None:
-        done = subprocess.run([tools["kwokctl"], *arguments], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
-    kwokctl("create", "cluster", *name, "--runtime", "binary", *flags, "--disable-qps-limits", "--wait", "120s")
+    Not made by kwokctl alone: it counts down from one port, so that clusters that are started at the same moment are
+    given the same ones, and it ends well when the cluster has not become ready.
+    """
+    folder = tmp_path_factory.mktemp("cluster").resolve()
+    cluster = KwokCluster(folder, "provider", lambda: ensure(TOOLS), lambda detail: None, lambda diagnostic: None)
     try:
-        yield path
+        yield cluster.ensure().kubeconfig
     finally:
-        kwokctl("delete", "cluster", *name)
+        cluster.delete()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlinfra.providers.kubernetes.objects import kind_of, lookup, manifest, object_id, split_id, state, type_of
+from mlinfra.providers.kubernetes.objects import kind_of, lookup, manifest, object_id, split_id, state
 
 TOKENS = {
     "kubernetes:core/v1:Secret": ("v1", "Secret"),
@@ -15,7 +15,6 @@ TOKENS = {
 @pytest.mark.parametrize("token", TOKENS)
 def test_type_tokens(token: str) -> None:
     assert kind_of(token) == TOKENS[token]
-    assert type_of(f"urn:pulumi:dev::project::mlinfra:Endpoint${token}::name::odd") == token
 
 
 def test_ids_read_back() -> None:

@@ -47,14 +47,18 @@ class Listing:
         """The records that pass EC2's `filters`."""
         given = {self.filters: [{"Name": name, "Values": [value]} for name, value in filters.items()] or None}
         if self.paged:
-            return api.pages(self.operation, self.key, **given)
-        return list(api.call(self.operation, **given)[self.key])
+            return self.records(api.pages(self.operation, self.key, **given))
+        return self.records(api.call(self.operation, **given)[self.key])
 
     def one(self, api: Api, resource_id: str) -> dict[str, Any] | None:
         """The record of an id; None where there is none."""
         found = api.find(self.operation, self.absent, **{self.ids: [resource_id]})
-        records = found[self.key] if found else ()
+        records = self.records(found[self.key]) if found else ()
         return next((record for record in records if record[self.id] == resource_id), None)
+
+    def records(self, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The records in what the call lists."""
+        return listed
 
 
 class Ec2(Resource):
@@ -141,7 +145,12 @@ class Ec2(Resource):
 
     def specified(self, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The TagSpecifications of the create call; the mark is among the tags."""
-        return [{"ResourceType": self.thing, "Tags": _TAGS.form(inputs["tags"])}]
+        return [specification(self.thing, inputs["tags"])]
+
+
+def specification(thing: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """The TagSpecification of a create call for the `thing` that it makes."""
+    return {"ResourceType": thing, "Tags": _TAGS.form(tags)}
 
 
 def tags_of(record: Mapping[str, Any]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made
 from mlinfra.providers.aws.session import Api
-from mlinfra.providers.aws.shapes import from_aws, given, to_aws
+from mlinfra.providers.aws.shapes import capital, from_aws, given, to_aws
 from mlinfra.providers.aws.types.ec2 import API, Ec2, Listing, tags_of
 from mlinfra.providers.aws.types.ec2_launch_templates import (
     MARKET,
@@ -37,13 +37,8 @@ _MODIFY: Final = f"{API}/API_ModifyInstanceAttribute.html"
 _FINAL: Final = f"{_MODIFY}: not among the attributes of a machine that can be changed"
 _ENCRYPTION_FINAL: Final = f"{API}/API_ModifyVolume.html: a volume is encrypted when it is created, with one key"
 _GONE: Final = frozenset({"terminated", "shutting-down"})
-_SAID: Final = {
-    "disableApiStop": "DisableApiStop",
-    "disableApiTermination": "DisableApiTermination",
-    "ebsOptimized": "EbsOptimized",
-    "sourceDestCheck": "SourceDestCheck",
-}
-"""Attributes that are on or off, as ModifyInstanceAttribute calls them."""
+_SWITCHES: Final = ("disableApiStop", "disableApiTermination", "sourceDestCheck")
+"""Attributes that are on or off, and can be changed of a machine that runs."""
 
 _WHILE_STOPPED: Final = ("ebsOptimized", "instanceType", "userData", "userDataBase64")
 """What can be changed of a stopped machine alone (API_ModifyInstanceAttribute)."""
@@ -52,19 +47,9 @@ _WHILE_STOPPED: Final = ("ebsOptimized", "instanceType", "userData", "userDataBa
 class _Machines(Listing):
     """Machines are listed within the reservations that they were started by."""
 
-    def filtered(self, api: Api, filters: Mapping[str, str]) -> list[dict[str, Any]]:
-        """The machines that pass EC2's `filters`."""
-        return _flat(super().filtered(api, filters))
-
-    def one(self, api: Api, resource_id: str) -> dict[str, Any] | None:
-        """The machine of an id; None where there is none."""
-        found = api.find(self.operation, self.absent, **{self.ids: [resource_id]})
-        machines = _flat(found[self.key]) if found else []
-        return next((machine for machine in machines if machine[self.id] == resource_id), None)
-
-
-def _flat(reservations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [machine for reservation in reservations for machine in reservation["Instances"]]
+    def records(self, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The machines of all reservations."""
+        return [machine for reservation in listed for machine in reservation["Instances"]]
 
 
 class Instance(Ec2):
@@ -233,8 +218,8 @@ class Instance(Ec2):
     # ------------------------------------------------------------------------------------ parts of an update
 
     def _attributes(self, api: Api, change: Change) -> None:
-        for name in _SAID:
-            if change.touches(name) and name not in _WHILE_STOPPED:
+        for name in _SWITCHES:
+            if change.touches(name):
                 _switch(api, change.id, name, bool(change.new.get(name)))
         name = "instanceInitiatedShutdownBehavior"
         if change.touches(name):
@@ -321,11 +306,11 @@ def _user_data(encoded: str | None, known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _attribute(api: Api, machine: str, name: str) -> Any:
     found = api.call("describe_instance_attribute", InstanceId=machine, Attribute=name)
-    return (found.get(name[:1].upper() + name[1:]) or {}).get("Value")
+    return (found.get(capital(name)) or {}).get("Value")
 
 
 def _switch(api: Api, machine: str, name: str, on: bool) -> None:
-    api.call("modify_instance_attribute", InstanceId=machine, **{_SAID[name]: {"Value": on}})
+    api.call("modify_instance_attribute", InstanceId=machine, **{capital(name): {"Value": on}})
 
 
 def _interface(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from mlinfra.graph import Path
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made
 from mlinfra.providers.aws.shapes import from_aws, to_aws
-from mlinfra.providers.aws.types.ec2 import API, Ec2, Listing
+from mlinfra.providers.aws.types.ec2 import API, Ec2, Listing, tags_of
 
 _FINAL: Final = f"{API}/API_ModifyLaunchTemplate.html: nothing of a template but its default version can be changed"
 MOST_USER_DATA: Final = 16_384
@@ -198,7 +198,7 @@ class LaunchTemplate(Ec2):
         if known.get("updateDefaultVersion") is True:
             inputs["updateDefaultVersion"] = record["DefaultVersionNumber"] == record["LatestVersionNumber"]
         tags = api.pages("describe_tags", "Tags", Filters=[{"Name": "resource-id", "Values": [resource_id]}])
-        return Live(inputs, _outputs(aws, record), {tag["Key"]: tag["Value"] for tag in tags if _own(tag["Key"])})
+        return Live(inputs, _outputs(aws, record), tags_of({"Tags": tags}))
 
     def settle(self, aws: Aws, change: Change) -> Mapping[str, Any]:
         """A new version, where something in it differs; then which one is the default."""
@@ -226,10 +226,6 @@ class LaunchTemplate(Ec2):
 def _outputs(aws: Aws, record: Mapping[str, Any]) -> dict[str, Any]:
     template = record["LaunchTemplateId"]
     return {"arn": aws.arn("ec2", f"launch-template/{template}"), "latestVersion": record["LatestVersionNumber"]}
-
-
-def _own(key: str) -> bool:
-    return not key.startswith("aws:")
 
 
 def _sent(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import Field
 from mlinfra.providers.aws.session import Api
 from mlinfra.providers.aws.shapes import given, to_aws
-from mlinfra.providers.aws.types.ec2 import retag, tags_of
+from mlinfra.providers.aws.types.ec2 import retag, specification, tags_of
 from mlinfra.providers.aws.types.ec2_launch_templates import IOPS, SIZES, THROUGHPUT, VOLUME_TYPES
 
 _DEFAULT_DEVICE: Final = "/dev/xvda"
@@ -73,11 +73,7 @@ def root_mapping(api: Api, image: str, root: Mapping[str, Any]) -> dict[str, Any
 def volume_tags(root: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The TagSpecifications of RunInstances for the root volume; nothing where it has no tags of its own."""
     tags = (root or {}).get("tags")
-    return [{"ResourceType": "volume", "Tags": _pairs(tags)}] if tags else []
-
-
-def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": name, "Value": text} for name, text in sorted(tags.items())]
+    return [specification("volume", tags)] if tags else []
 
 
 def _root_of(record: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:

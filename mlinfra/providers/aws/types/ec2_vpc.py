@@ -11,7 +11,7 @@ from mlinfra.graph import Path
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made
 from mlinfra.providers.aws.session import Api
-from mlinfra.providers.aws.shapes import from_aws, to_aws
+from mlinfra.providers.aws.shapes import capital, from_aws, to_aws
 from mlinfra.providers.aws.types.ec2 import (
     API,
     IPV4,
@@ -93,7 +93,7 @@ class Vpc(Ec2):
         del inputs["tags"]
         for name in _ATTRIBUTES:
             attribute = api.call("describe_vpc_attribute", VpcId=resource_id, Attribute=name)
-            inputs[name] = attribute[name[:1].upper() + name[1:]]["Value"]
+            inputs[name] = attribute[capital(name)]["Value"]
         ipv6 = _ipv6(record)
         inputs["assignGeneratedIpv6CidrBlock"] = ipv6 is not None
         outputs = {
@@ -112,7 +112,7 @@ class Vpc(Ec2):
         api, new = aws.api("ec2"), change.new
         for name in _ATTRIBUTES if new["enableDnsSupport"] else reversed(_ATTRIBUTES):
             if change.touches(name):
-                parameter = name[:1].upper() + name[1:]
+                parameter = capital(name)
                 api.call("modify_vpc_attribute", VpcId=change.id, **{parameter: {"Value": new[name]}})
         if change.touches("instanceTenancy"):
             api.call("modify_vpc_tenancy", VpcId=change.id, InstanceTenancy=new["instanceTenancy"])

@@ -1,4 +1,4 @@
-"""EKS: what its types share: how they are tagged and found, and how a change is followed until it has taken effect."""
+"""EKS: what its types share: their calls and tags, and how a change is followed until it has taken effect."""
 
 # ruff: noqa: ARG002 — every type has the frame's methods, whether it needs all of their arguments or not
 
@@ -12,6 +12,7 @@ from mlinfra.providers.aws.errors import AwsError, taken
 from mlinfra.providers.aws.fields import Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
 from mlinfra.providers.aws.session import Api
+from mlinfra.providers.aws.shapes import from_aws, moment, same, to_aws
 from mlinfra.providers.aws.tags import Tagging
 from mlinfra.providers.aws.waiting import until
 
@@ -39,9 +40,30 @@ _FAILED: Final = ("FAILED", "CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
 
 
 class Eks(Resource):
-    """A type of EKS. `make` is the create call, `alter` makes a change in place, tags aside."""
+    """A type of EKS, known by a cluster's name and its own there. Its id is `CLUSTER:NAME`.
+
+    - `thing`: what its calls name it, as in `describe_addon`; `key`: where their answers have its record, if not there.
+    - `arn`: the output that its tags hang on.
+    """
 
     service = "eks"
+    thing: str
+    key: str = ""
+    arn: str = "arn"
+
+    def identity(self, inputs: Mapping[str, Any]) -> str:
+        """Cluster and name."""
+        return f"{inputs['clusterName']}:{inputs[self.names[0]]}"
+
+    def where(self, resource_id: str, known: Mapping[str, Any]) -> dict[str, str]:
+        """The parameters by which its calls know it."""
+        cluster, name = parts(resource_id, ":", 2)
+        [field] = (item for item in self.fields if item.name == self.names[0])
+        return {"clusterName": cluster, field.aws or field.name: name}
+
+    def sent(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters of its create call."""
+        return to_aws(self.fields, inputs, same) | {"tags": inputs.get("tags") or None}
 
     def create(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
         """One call, tags and all; that the name is taken is somebody else's doing."""
@@ -52,9 +74,41 @@ class Eks(Resource):
                 raise taken(self.identity(inputs), self.token.rpartition(":")[2]) from None
             raise
 
-    @abstractmethod
     def make(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
         """The call that creates it."""
+        record = aws.api("eks").call(f"create_{self.thing}", **self.sent(inputs))[self.key or self.thing]
+        return Made(self.identity(inputs), self.shown(record))
+
+    def record(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> dict[str, Any] | None:
+        """It as its describe call gives it; None if it is gone."""
+        found = aws.api("eks").find(f"describe_{self.thing}", ABSENT, **self.where(resource_id, known))
+        return found[self.key or self.thing] if found else None
+
+    def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
+        """One call; it lists the tags, too."""
+        record = self.record(aws, resource_id, known)
+        if record is None or record.get("status") == "DELETING":
+            return None
+        inputs = from_aws(self.fields, record, same) | self.besides(aws, record, known)
+        del inputs["tags"]
+        return Live(inputs, self.shown(record), TAGGING.plain(record.get("tags")), pending(record))
+
+    def besides(self, aws: Aws, record: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        """Inputs that are not in its record under their names."""
+        return {}
+
+    @abstractmethod
+    def shown(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Its outputs, by its record."""
+
+    def delete(self, aws: Aws, resource_id: str, inputs: Mapping[str, Any]) -> None:
+        """One call; what belongs to it goes, too."""
+        where = self.where(resource_id, inputs)
+        aws.api("eks").find(f"delete_{self.thing}", ABSENT, **where, **self.leaving(inputs))
+
+    def leaving(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """What its delete call is told besides."""
+        return {}
 
     @abstractmethod
     def alter(self, aws: Aws, change: Change) -> None:
@@ -65,12 +119,8 @@ class Eks(Resource):
         self.alter(aws, change)
         live = self.read(aws, change.id, change.new)
         if live and change.touches("tags"):
-            TAGGING.change(aws.api("eks"), self.arn(live), change.old.get("tags"), change.new.get("tags"))
+            TAGGING.change(aws.api("eks"), str(live.outputs[self.arn]), change.old.get("tags"), change.new.get("tags"))
         return live.outputs if live else {}
-
-    def arn(self, live: Live) -> str:
-        """What its tags hang on."""
-        return str(live.outputs["arn"])
 
 
 class Provisioned(Eks):
@@ -78,9 +128,9 @@ class Provisioned(Eks):
 
     resumes = True
 
-    @abstractmethod
-    def record(self, aws: Aws, resource_id: str) -> dict[str, Any] | None:
-        """It as its describe call gives it; None if it is gone."""
+    def make(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
+        """One call; `complete` waits, and gives the outputs."""
+        return Made(super().make(aws, inputs).id)
 
     def complete(self, aws: Aws, made: Made, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Wait for it; some of its outputs are only there when it is ready."""
@@ -97,7 +147,7 @@ class Provisioned(Eks):
         """Until it is active. Raises `AwsError` with AWS's reasons where it has failed."""
 
         def probe() -> str:
-            record = self.record(aws, resource_id)
+            record = self.record(aws, resource_id, inputs)
             if record is None:
                 return "it to appear"
             if record["status"] in _FAILED:
@@ -107,14 +157,15 @@ class Provisioned(Eks):
 
         patiently(aws, probe)
 
-    def vanish(self, aws: Aws, resource_id: str) -> None:
-        """Wait until it is gone."""
-        patiently(aws, lambda: "it to be deleted" if self.record(aws, resource_id) else "")
+    def delete(self, aws: Aws, resource_id: str, inputs: Mapping[str, Any]) -> None:
+        """Delete it, and wait until it is gone, with all that belongs to it."""
+        super().delete(aws, resource_id, inputs)
+        patiently(aws, lambda: "it to be deleted" if self.record(aws, resource_id, inputs) else "")
 
 
 def pending(record: Mapping[str, Any]) -> str:
-    """What a record with a status still waits for; what has failed waits for nothing."""
-    return f"it to be active; it is {record['status']}" if record["status"] in _PENDING else ""
+    """What a record still waits for; what has failed, or has no status, waits for nothing."""
+    return f"it to be active; it is {record['status']}" if record.get("status") in _PENDING else ""
 
 
 def follow(aws: Aws, operation: str, where: Mapping[str, str], **parameters: Any) -> None:
@@ -163,9 +214,9 @@ def unused(setting: Any) -> bool:
     return not setting or setting == {"enabled": False}
 
 
-def moment(value: Any) -> str:
-    """A time as pulumi_aws gives it: RFC 3339."""
-    return str(value.strftime("%Y-%m-%dT%H:%M:%SZ"))
+def moments(record: Mapping[str, Any], *names: str) -> dict[str, str]:
+    """The times that a record has under these names."""
+    return {name: moment(record[name]) for name in names}
 
 
 def parts(resource_id: str, separator: str, count: int) -> list[str]:

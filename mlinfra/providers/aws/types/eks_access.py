@@ -11,17 +11,8 @@ from mlinfra.functions import UNKNOWN
 from mlinfra.graph import Path
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made
-from mlinfra.providers.aws.shapes import from_aws, given, same, to_aws
-from mlinfra.providers.aws.types.eks import (
-    ABSENT,
-    API,
-    CLUSTER_NAME,
-    TAGGING,
-    Eks,
-    listed,
-    moment,
-    parts,
-)
+from mlinfra.providers.aws.shapes import from_aws, given, same
+from mlinfra.providers.aws.types.eks import ABSENT, API, CLUSTER_NAME, Eks, listed, moments, parts
 
 _ENTRY_FINAL: Final = f"{API}/API_UpdateAccessEntry.html: groups and user name can be updated"
 _ASSOCIATION_FINAL: Final = (
@@ -47,6 +38,7 @@ class AccessEntry(Eks):
     """An IAM role or user that a cluster lets in. Its id is `CLUSTER:PRINCIPAL_ARN`."""
 
     token = "aws:eks/accessEntry:AccessEntry"  # noqa: S105 — a type token
+    thing, key, arn = "access_entry", "accessEntry", "accessEntryArn"
     fields = (
         CLUSTER_NAME,
         Field("principalArn", required=True, pattern=_PRINCIPAL, replaces=_ENTRY_FINAL),
@@ -70,42 +62,20 @@ class AccessEntry(Eks):
                 if isinstance(name, str) and name.startswith("system:"):
                     yield ("kubernetesGroups", index), "must not begin with system:"
 
-    def identity(self, inputs: Mapping[str, Any]) -> str:
-        """Cluster and principal."""
-        return f"{inputs['clusterName']}:{inputs['principalArn']}"
+    def besides(self, aws: Aws, record: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        """AWS gives nodes the groups that they need."""
+        return {} if record.get("type") == STANDARD else {"kubernetesGroups": None}
 
-    def make(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
-        """One call."""
-        sent = to_aws(self.fields, inputs, same) | {"tags": inputs.get("tags") or None}
-        record = aws.api("eks").call("create_access_entry", **sent)["accessEntry"]
-        return Made(self.identity(inputs), _entry_outputs(record))
-
-    def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
-        """One call; it lists the tags, too."""
-        found = aws.api("eks").find("describe_access_entry", ABSENT, **_entry(resource_id))
-        if found is None:
-            return None
-        record = found["accessEntry"]
-        inputs = from_aws(self.fields, record, same)
-        del inputs["tags"]
-        if inputs["type"] != STANDARD:  # AWS gives nodes the groups that they need
-            inputs["kubernetesGroups"] = None
-        return Live(inputs, _entry_outputs(record), TAGGING.plain(record.get("tags")))
+    def shown(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Its ARN, and when it was made and changed."""
+        return {"accessEntryArn": record["accessEntryArn"], **moments(record, "createdAt", "modifiedAt")}
 
     def alter(self, aws: Aws, change: Change) -> None:
         """One call, which always says the groups."""
         if change.touches("kubernetesGroups", "userName"):
             groups, user = change.new.get("kubernetesGroups") or [], change.new.get("userName")
-            where = _entry(change.id)
+            where = self.where(change.id, change.new)
             aws.api("eks").call("update_access_entry", kubernetesGroups=groups, username=user, **where)
-
-    def delete(self, aws: Aws, resource_id: str, inputs: Mapping[str, Any]) -> None:
-        """One call; the policies that are associated with it go, too."""
-        aws.api("eks").find("delete_access_entry", ABSENT, **_entry(resource_id))
-
-    def arn(self, live: Live) -> str:
-        """Its own ARN."""
-        return str(live.outputs["accessEntryArn"])
 
 
 class AccessPolicyAssociation(Eks):
@@ -149,29 +119,36 @@ class AccessPolicyAssociation(Eks):
         """Cluster, principal and policy."""
         return "#".join(inputs[name] for name in _NAMES)
 
+    def where(self, resource_id: str, known: Mapping[str, Any]) -> dict[str, str]:
+        """Cluster, principal and policy."""
+        return dict(zip(_NAMES, parts(resource_id, "#", 3), strict=True))
+
     def make(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
         """One call."""
-        record = aws.api("eks").call("associate_access_policy", **to_aws(self.fields, inputs, same))
-        return Made(self.identity(inputs), _times(record["associatedAccessPolicy"], "associatedAt"))
+        record = aws.api("eks").call("associate_access_policy", **self.sent(inputs))["associatedAccessPolicy"]
+        return Made(self.identity(inputs), self.shown(record))
 
     def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
         """A call for each hundred policies of the entry."""
-        names = dict(zip(_NAMES, parts(resource_id, "#", 3), strict=True))
+        names = self.where(resource_id, known)
         policy = names.pop("policyArn")
         found = listed(aws.api("eks"), "list_associated_access_policies", "associatedAccessPolicies", **names)
         record = next((item for item in found if item["policyArn"] == policy), None)
         if record is None:
             return None
         inputs = from_aws(self.fields, {**record, **names}, same)
-        return Live(inputs, _times(record, "associatedAt"))
+        return Live(inputs, self.shown(record))
+
+    def shown(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """When it was associated and changed."""
+        return dict(moments(record, "associatedAt", "modifiedAt"))
 
     def alter(self, aws: Aws, change: Change) -> None:
         """Nothing of it changes in place."""
 
     def delete(self, aws: Aws, resource_id: str, inputs: Mapping[str, Any]) -> None:
         """One call."""
-        names = dict(zip(_NAMES, parts(resource_id, "#", 3), strict=True))
-        aws.api("eks").find("disassociate_access_policy", ABSENT, **names)
+        aws.api("eks").find("disassociate_access_policy", ABSENT, **self.where(resource_id, inputs))
 
 
 class PodIdentityAssociation(Eks):
@@ -181,6 +158,7 @@ class PodIdentityAssociation(Eks):
     """
 
     token = "aws:eks/podIdentityAssociation:PodIdentityAssociation"  # noqa: S105 — a type token
+    thing, key, arn = "pod_identity_association", "association", "associationArn"
     fields = (
         CLUSTER_NAME,
         Field("namespace", required=True, replaces=_POD_FINAL),
@@ -215,65 +193,32 @@ class PodIdentityAssociation(Eks):
         found = listed(aws.api("eks"), "list_pod_identity_associations", "associations", **where)
         return f"{inputs['clusterName']},{found[0]['associationId']}" if found else None
 
-    def make(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
-        """One call."""
-        sent = to_aws(self.fields, inputs, same) | {"tags": inputs.get("tags") or None}
-        record = aws.api("eks").call("create_pod_identity_association", **sent)["association"]
-        return Made(f"{record['clusterName']},{record['associationId']}", _pod_outputs(record))
+    def where(self, resource_id: str, known: Mapping[str, Any]) -> dict[str, str]:
+        """Cluster and association."""
+        if "," not in resource_id and known.get("clusterName"):
+            return {"clusterName": known["clusterName"], "associationId": resource_id}
+        cluster, association = parts(resource_id, ",", 2)
+        return {"clusterName": cluster, "associationId": association}
 
-    def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
-        """One call; it lists the tags, too."""
-        where = _pod(resource_id, known)
-        found = aws.api("eks").find("describe_pod_identity_association", ABSENT, **where)
-        if found is None:
-            return None
-        record = found["association"]
-        inputs = from_aws(self.fields, record, same)
-        del inputs["tags"]
-        return Live(inputs, _pod_outputs(record), TAGGING.plain(record.get("tags")))
+    def make(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
+        """One call, which gives it its id."""
+        outputs = super().make(aws, inputs).outputs
+        return Made(f"{inputs['clusterName']},{outputs['associationId']}", outputs)
+
+    def shown(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Its ARN and ids."""
+        return {
+            "associationArn": record["associationArn"],
+            "associationId": record["associationId"],
+            "externalId": record.get("externalId") or "",
+        }
 
     def alter(self, aws: Aws, change: Change) -> None:
         """One call."""
         names = ("roleArn", "targetRoleArn", "disableSessionTags", "policy")
         if sent := {name: change.new.get(name) for name in names if change.touches(name)}:
-            where = _pod(change.id, change.new)
+            where = self.where(change.id, change.new)
             aws.api("eks").call("update_pod_identity_association", **where, **given(sent))
-
-    def delete(self, aws: Aws, resource_id: str, inputs: Mapping[str, Any]) -> None:
-        """One call."""
-        aws.api("eks").find("delete_pod_identity_association", ABSENT, **_pod(resource_id, inputs))
-
-    def arn(self, live: Live) -> str:
-        """Its own ARN."""
-        return str(live.outputs["associationArn"])
-
-
-def _entry(resource_id: str) -> dict[str, str]:
-    cluster, principal = parts(resource_id, ":", 2)
-    return {"clusterName": cluster, "principalArn": principal}
-
-
-def _pod(resource_id: str, known: Mapping[str, Any]) -> dict[str, str]:
-    if "," not in resource_id and known.get("clusterName"):
-        return {"clusterName": known["clusterName"], "associationId": resource_id}
-    cluster, association = parts(resource_id, ",", 2)
-    return {"clusterName": cluster, "associationId": association}
-
-
-def _entry_outputs(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {"accessEntryArn": record["accessEntryArn"], **_times(record, "createdAt")}
-
-
-def _pod_outputs(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "associationArn": record["associationArn"],
-        "associationId": record["associationId"],
-        "externalId": record.get("externalId") or "",
-    }
-
-
-def _times(record: Mapping[str, Any], made: str) -> dict[str, str]:
-    return {name: moment(record[name]) for name in (made, "modifiedAt")}
 
 
 RESOURCES: Final = (AccessEntry(), AccessPolicyAssociation(), PodIdentityAssociation())

@@ -10,19 +10,8 @@ from typing import Any, Final
 
 from mlinfra.graph import Path
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
-from mlinfra.providers.aws.resource import Aws, Change, Live, Made
-from mlinfra.providers.aws.shapes import from_aws, same, to_aws
-from mlinfra.providers.aws.types.eks import (
-    ABSENT,
-    API,
-    CLUSTER_NAME,
-    TAGGING,
-    Provisioned,
-    follow,
-    moment,
-    parts,
-    pending,
-)
+from mlinfra.providers.aws.resource import Aws, Change
+from mlinfra.providers.aws.types.eks import ABSENT, API, CLUSTER_NAME, Provisioned, follow, moments
 
 _NOT_UPDATED: Final = f"{API}/API_UpdateAddon.html: not among what can be updated"
 _SETTINGS: Final = ("addonVersion", "configurationValues", "podIdentityAssociations", "serviceAccountRoleArn")
@@ -36,6 +25,7 @@ class Addon(Provisioned):
     """
 
     token = "aws:eks/addon:Addon"  # noqa: S105 — a type token
+    thing = "addon"
     fields = (
         CLUSTER_NAME,
         Field("addonName", required=True, replaces=_NOT_UPDATED),
@@ -78,40 +68,21 @@ class Addon(Provisioned):
         except ValueError:  # it may be YAML
             return False
 
-    def identity(self, inputs: Mapping[str, Any]) -> str:
-        """Cluster and name."""
-        return f"{inputs['clusterName']}:{inputs['addonName']}"
-
-    def make(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
-        """One call; `complete` waits."""
-        sent = to_aws(self.fields, inputs, same) | {
-            "tags": inputs.get("tags") or None,
+    def sent(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """With what the call names otherwise."""
+        return super().sent(inputs) | {
             "podIdentityAssociations": inputs.get("podIdentityAssociations") or None,
             "resolveConflicts": inputs.get("resolveConflictsOnCreate"),
         }
-        aws.api("eks").call("create_addon", **sent)
-        return Made(self.identity(inputs))
 
-    def record(self, aws: Aws, resource_id: str) -> dict[str, Any] | None:
-        """The add-on."""
-        found = aws.api("eks").find("describe_addon", ABSENT, **_where(resource_id))
-        return found["addon"] if found else None
-
-    def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
-        """One call, and one for each of its pod identity associations."""
-        record = self.record(aws, resource_id)
-        if record is None or record["status"] == "DELETING":
-            return None
-        inputs = from_aws(self.fields, record, same)
-        del inputs["tags"]
+    def besides(self, aws: Aws, record: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        """Its pod identity associations, a call for each."""
         found = [_association(aws, record["clusterName"], arn) for arn in record.get("podIdentityAssociations") or ()]
-        inputs["podIdentityAssociations"] = [item for item in found if item]
-        outputs = {
-            "arn": record["addonArn"],
-            "createdAt": moment(record["createdAt"]),
-            "modifiedAt": moment(record["modifiedAt"]),
-        }
-        return Live(inputs, outputs, TAGGING.plain(record.get("tags")), pending(record))
+        return {"podIdentityAssociations": [item for item in found if item]}
+
+    def shown(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Its ARN, and when it was made and changed."""
+        return {"arn": record["addonArn"], **moments(record, "createdAt", "modifiedAt")}
 
     def alter(self, aws: Aws, change: Change) -> None:
         """One call. What it does not name of roles is taken away, so the role is always said (API_UpdateAddon)."""
@@ -123,18 +94,12 @@ class Addon(Provisioned):
             sent["podIdentityAssociations"] = new.get("podIdentityAssociations") or []
         if new.get("serviceAccountRoleArn"):
             sent["serviceAccountRoleArn"] = new["serviceAccountRoleArn"]
-        follow(aws, "update_addon", _where(change.id), resolveConflicts=new.get("resolveConflictsOnUpdate"), **sent)
+        where = self.where(change.id, new)
+        follow(aws, "update_addon", where, resolveConflicts=new.get("resolveConflictsOnUpdate"), **sent)
 
-    def delete(self, aws: Aws, resource_id: str, inputs: Mapping[str, Any]) -> None:
-        """Delete it, and wait until it is gone."""
-        preserve = bool(inputs.get("preserve")) or None
-        aws.api("eks").find("delete_addon", ABSENT, preserve=preserve, **_where(resource_id))
-        self.vanish(aws, resource_id)
-
-
-def _where(resource_id: str) -> dict[str, str]:
-    cluster, name = parts(resource_id, ":", 2)
-    return {"clusterName": cluster, "addonName": name}
+    def leaving(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Whether what it has put into the cluster stays."""
+        return {"preserve": bool(inputs.get("preserve")) or None}
 
 
 def _association(aws: Aws, cluster: str, arn: str) -> dict[str, str] | None:

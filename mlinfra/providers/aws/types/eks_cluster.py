@@ -11,21 +11,9 @@ from mlinfra.functions import UNKNOWN
 from mlinfra.graph import Path
 from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
-from mlinfra.providers.aws.resource import Aws, Change, Live, Made
-from mlinfra.providers.aws.shapes import from_aws, same, to_aws
-from mlinfra.providers.aws.types.eks import (
-    ABSENT,
-    API,
-    CLUSTER_NAME,
-    IN_USE,
-    TAGGING,
-    Provisioned,
-    follow,
-    moment,
-    patiently,
-    pending,
-    unused,
-)
+from mlinfra.providers.aws.resource import Aws, Change
+from mlinfra.providers.aws.shapes import moment
+from mlinfra.providers.aws.types.eks import API, CLUSTER_NAME, IN_USE, Provisioned, follow, patiently, unused
 
 _NOT_UPDATED: Final = f"{API}/API_UpdateClusterConfig.html: not among what can be updated"
 _BOOTSTRAP_FINAL: Final = f"{API}/API_CreateAccessConfigRequest.html: it is looked at when the cluster is created"
@@ -71,6 +59,7 @@ class Cluster(Provisioned):
     """
 
     token = "aws:eks/cluster:Cluster"  # noqa: S105 — a type token
+    thing = "cluster"
     fields = (
         Field("name", pattern=CLUSTER_NAME.pattern, replaces=f"{API}/API_CreateCluster.html: a cluster is its name"),
         Field("roleArn", required=True, replaces=_NOT_UPDATED),
@@ -122,33 +111,43 @@ class Cluster(Provisioned):
         """What is not asked for is not enabled."""
         return name == "zonalShiftConfig" and unused(old) and unused(new)
 
-    def make(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
-        """One call; `complete` waits."""
+    def identity(self, inputs: Mapping[str, Any]) -> str:
+        """Its name."""
+        return str(inputs["name"])
+
+    def where(self, resource_id: str, known: Mapping[str, Any]) -> dict[str, str]:
+        """Its name."""
+        return {"name": resource_id}
+
+    def sent(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """With what the call wants in another form."""
         encryption = inputs.get("encryptionConfig")
-        sent = to_aws(self.fields, inputs, same) | {
+        return super().sent(inputs) | {
             "logging": _logging(inputs) if inputs.get("enabledClusterLogTypes") else None,
             "encryptionConfig": [encryption] if encryption else None,
-            "tags": inputs.get("tags") or None,
         }
-        aws.api("eks").call("create_cluster", **sent)
-        return Made(inputs["name"])
 
-    def record(self, aws: Aws, resource_id: str) -> dict[str, Any] | None:
-        """The cluster."""
-        found = aws.api("eks").find("describe_cluster", ABSENT, name=resource_id)
-        return found["cluster"] if found else None
-
-    def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
-        """One call; it lists the tags, too."""
-        record = self.record(aws, resource_id)
-        if record is None or record["status"] == "DELETING":
-            return None
-        inputs = from_aws(self.fields, record, same) | {
+    def besides(self, aws: Aws, record: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        """What the record has in another form."""
+        return {
             "enabledClusterLogTypes": enabled_logs(record),
             "encryptionConfig": next(iter(record.get("encryptionConfig") or ()), None),
         }
-        del inputs["tags"]
-        return Live(inputs, _outputs(record), TAGGING.plain(record.get("tags")), pending(record))
+
+    def shown(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """What AWS adds, some of it once the cluster is active."""
+        vpc = record.get("resourcesVpcConfig") or {}
+        return {
+            "arn": record["arn"],
+            "certificateAuthority": {"data": authority(record)},
+            "createdAt": moment(record["createdAt"]),
+            "endpoint": record.get("endpoint") or "",
+            "identities": identities(record),
+            "platformVersion": record.get("platformVersion") or "",
+            "status": record["status"],
+            "vpcConfig.clusterSecurityGroupId": vpc.get("clusterSecurityGroupId") or "",
+            "vpcConfig.vpcId": vpc.get("vpcId") or "",
+        }
 
     def alter(self, aws: Aws, change: Change) -> None:
         """One call for each kind of change, and a wait after it: EKS makes one at a time (API_UpdateClusterConfig)."""
@@ -167,7 +166,7 @@ class Cluster(Provisioned):
 
         def probe() -> str:
             try:
-                aws.api("eks").find("delete_cluster", ABSENT, name=resource_id)
+                super(Cluster, self).delete(aws, resource_id, inputs)
             except AwsError as error:
                 if error.code == IN_USE and "in progress" in error.message:
                     return "an update to come to an end"
@@ -175,7 +174,6 @@ class Cluster(Provisioned):
             return ""
 
         patiently(aws, probe)
-        self.vanish(aws, resource_id)
 
 
 def _settings(change: Change) -> Iterator[dict[str, Any]]:
@@ -214,21 +212,6 @@ def enabled_logs(record: Mapping[str, Any]) -> list[str]:
     """The control plane's logs that a cluster writes."""
     groups = (record.get("logging") or {}).get("clusterLogging") or ()
     return sorted(kind for group in groups if group.get("enabled") for kind in group.get("types") or ())
-
-
-def _outputs(record: Mapping[str, Any]) -> dict[str, Any]:
-    vpc = record.get("resourcesVpcConfig") or {}
-    return {
-        "arn": record["arn"],
-        "certificateAuthority": {"data": authority(record)},
-        "createdAt": moment(record["createdAt"]),
-        "endpoint": record.get("endpoint") or "",
-        "identities": identities(record),
-        "platformVersion": record.get("platformVersion") or "",
-        "status": record["status"],
-        "vpcConfig.clusterSecurityGroupId": vpc.get("clusterSecurityGroupId") or "",
-        "vpcConfig.vpcId": vpc.get("vpcId") or "",
-    }
 
 
 def authority(record: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from mlinfra.providers.aws.fields import Field
 from mlinfra.providers.aws.resource import Aws
-from mlinfra.providers.aws.types.eks import TAGGING, moment
+from mlinfra.providers.aws.shapes import moment
+from mlinfra.providers.aws.types.eks import TAGGING
 from mlinfra.providers.aws.types.eks_cluster import authority, enabled_logs, identities
 
 FIELDS: Final = (Field("name", required=True), Field("tags", dict), Field("region"))

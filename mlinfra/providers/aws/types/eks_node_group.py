@@ -9,19 +9,9 @@ from typing import Any, Final
 
 from mlinfra.graph import Path
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
-from mlinfra.providers.aws.resource import Aws, Change, Live, Made
-from mlinfra.providers.aws.shapes import from_aws, given, same, to_aws
-from mlinfra.providers.aws.types.eks import (
-    ABSENT,
-    API,
-    CLUSTER_NAME,
-    TAGGING,
-    Provisioned,
-    follow,
-    parts,
-    pending,
-    unused,
-)
+from mlinfra.providers.aws.resource import Aws, Change
+from mlinfra.providers.aws.shapes import given
+from mlinfra.providers.aws.types.eks import API, CLUSTER_NAME, Provisioned, follow, unused
 
 _NOT_UPDATED: Final = (
     f"{API}/API_UpdateNodegroupConfig.html: labels, taints, scaling, update and repair configuration can be updated"
@@ -80,6 +70,7 @@ class NodeGroup(Provisioned):
     """
 
     token = "aws:eks/nodeGroup:NodeGroup"  # noqa: S105 — a type token
+    thing = "nodegroup"
     fields = (
         CLUSTER_NAME,
         _lasting("nodeGroupName", aws="nodegroupName", pattern=(r"[0-9A-Za-z][A-Za-z0-9_-]{0,62}",
@@ -133,41 +124,32 @@ class NodeGroup(Provisioned):
         other = any(old.get(name) and new.get(name) and old[name] != new[name] for name in ("id", "name"))
         return _TEMPLATE_FINAL if other else ""
 
-    def identity(self, inputs: Mapping[str, Any]) -> str:
-        """Cluster and name."""
-        return f"{inputs['clusterName']}:{inputs['nodeGroupName']}"
-
     def equivalent(self, name: str, old: Any, new: Any) -> bool:
         """What is not asked for is not enabled."""
         return name == "nodeRepairConfig" and unused(old) and unused(new)
 
-    def make(self, aws: Aws, inputs: Mapping[str, Any]) -> Made:
-        """One call; `complete` waits."""
-        sent = to_aws(self.fields, inputs, same) | {"tags": inputs.get("tags") or None}
-        aws.api("eks").call("create_nodegroup", **sent)
-        return Made(self.identity(inputs))
+    def besides(self, aws: Aws, record: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        """With a launch template the disk's size is the template's. AWS tells its id and its name, and takes one."""
+        template = record.get("launchTemplate")
+        if not template:
+            return {}
+        told = template if known else {name: value for name, value in template.items() if name != "name"}
+        return {"diskSize": None, "launchTemplate": told}
 
-    def record(self, aws: Aws, resource_id: str) -> dict[str, Any] | None:
-        """The node group."""
-        found = aws.api("eks").find("describe_nodegroup", ABSENT, **_where(resource_id))
-        return found["nodegroup"] if found else None
-
-    def read(self, aws: Aws, resource_id: str, known: Mapping[str, Any]) -> Live | None:
-        """One call; it lists the tags, too."""
-        record = self.record(aws, resource_id)
-        if record is None or record["status"] == "DELETING":
-            return None
-        inputs = from_aws(self.fields, record, same)
-        del inputs["tags"]
-        if inputs["launchTemplate"]:
-            inputs["diskSize"] = None  # it is the template's
-            if not known:
-                inputs["launchTemplate"].pop("name", None)  # AWS takes one of them
-        return Live(inputs, _outputs(record), TAGGING.plain(record.get("tags")), pending(record))
+    def shown(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Its ARN, its status, and what AWS keeps for it."""
+        resources = record.get("resources") or {}
+        groups = [{"name": item["name"]} for item in resources.get("autoScalingGroups") or ()]
+        access = resources.get("remoteAccessSecurityGroup") or ""
+        return {
+            "arn": record["nodegroupArn"],
+            "resources": [{"autoscalingGroups": groups, "remoteAccessSecurityGroupId": access}],
+            "status": record["status"],
+        }
 
     def alter(self, aws: Aws, change: Change) -> None:
         """One call for what replaces the machines one by one, one for the rest."""
-        where, new = _where(change.id), change.new
+        where, new = self.where(change.id, change.new), change.new
         if change.touches("version", "releaseVersion", "launchTemplate"):
             version = {name: new.get(name) for name in ("version", "releaseVersion") if change.touches(name)}
             more = {"launchTemplate": new.get("launchTemplate"), "force": new.get("forceUpdateVersion") or None}
@@ -182,16 +164,6 @@ class NodeGroup(Provisioned):
             settings["nodeRepairConfig"] = new.get("nodeRepairConfig") or {"enabled": False}
         if sent := {name: value for name, value in settings.items() if value}:
             follow(aws, "update_nodegroup_config", where, **sent)
-
-    def delete(self, aws: Aws, resource_id: str, inputs: Mapping[str, Any]) -> None:
-        """Delete it, and wait until its machines are gone."""
-        aws.api("eks").find("delete_nodegroup", ABSENT, **_where(resource_id))
-        self.vanish(aws, resource_id)
-
-
-def _where(resource_id: str) -> dict[str, str]:
-    cluster, name = parts(resource_id, ":", 2)
-    return {"clusterName": cluster, "nodegroupName": name}
 
 
 def _size_problems(scaling: Any) -> Iterator[tuple[Path, str]]:
@@ -222,17 +194,6 @@ def _taints(old: Sequence[Mapping[str, str]], new: Sequence[Mapping[str, str]]) 
 
 def _taint(item: Mapping[str, str]) -> dict[str, str]:
     return {"key": item["key"], "effect": item["effect"], "value": item.get("value") or ""}
-
-
-def _outputs(record: Mapping[str, Any]) -> dict[str, Any]:
-    resources = record.get("resources") or {}
-    groups = [{"name": item["name"]} for item in resources.get("autoScalingGroups") or ()]
-    access = resources.get("remoteAccessSecurityGroup") or ""
-    return {
-        "arn": record["nodegroupArn"],
-        "resources": [{"autoscalingGroups": groups, "remoteAccessSecurityGroupId": access}],
-        "status": record["status"],
-    }
 
 
 RESOURCES: Final = (NodeGroup(),)

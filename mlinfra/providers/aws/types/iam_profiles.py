@@ -10,6 +10,7 @@ from typing import Any, Final
 from mlinfra.providers.aws.fields import TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
 from mlinfra.providers.aws.session import Api
+from mlinfra.providers.aws.shapes import moment
 from mlinfra.providers.aws.tags import Tagging
 from mlinfra.providers.aws.types.iam_roles import GONE
 
@@ -99,7 +100,7 @@ def _role(profile: Mapping[str, Any]) -> str | None:
 def _outputs(profile: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "arn": profile["Arn"],
-        "createDate": profile["CreateDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "createDate": moment(profile["CreateDate"]),
         "uniqueId": profile["InstanceProfileId"],
     }
 

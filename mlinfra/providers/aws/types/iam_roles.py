@@ -11,7 +11,7 @@ from typing import Any, Final
 from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
-from mlinfra.providers.aws.shapes import from_aws, to_aws
+from mlinfra.providers.aws.shapes import from_aws, moment, to_aws
 from mlinfra.providers.aws.tags import Tagging
 
 GONE: Final = frozenset({"NoSuchEntity", "NoSuchEntityException"})
@@ -182,7 +182,7 @@ class RolePolicyAttachment(Resource):
 def _role_outputs(role: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "arn": role["Arn"],
-        "createDate": role["CreateDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "createDate": moment(role["CreateDate"]),
         "uniqueId": role["RoleId"],
     }
 

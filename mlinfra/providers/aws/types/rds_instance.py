@@ -10,7 +10,7 @@ from mlinfra.graph import Path
 from mlinfra.providers.aws.errors import AwsError
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
-from mlinfra.providers.aws.shapes import to_aws
+from mlinfra.providers.aws.shapes import capital, to_aws
 from mlinfra.providers.aws.types.rds import API, TAGGING
 from mlinfra.providers.aws.waiting import until
 
@@ -105,7 +105,7 @@ FIELDS: Final = (
 _MODIFIED: Final = {
     "port": "DBPortNumber",
     **{
-        field.name: field.aws or field.name[:1].upper() + field.name[1:]
+        field.name: field.aws or capital(field.name)
         for field in FIELDS
         if not field.replaces and not field.apart and field.name not in ("port", "tags", "enabledCloudwatchLogsExports")
     },
@@ -263,7 +263,7 @@ def _storage(inputs: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
 
 def _inputs(record: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     found = {
-        field.name: record.get(_READ.get(field.name) or field.aws or field.name[:1].upper() + field.name[1:])
+        field.name: record.get(_READ.get(field.name) or field.aws or capital(field.name))
         for field in FIELDS
         if not (field.apart or field.forgotten or field.name in ("tags", "port"))
     }

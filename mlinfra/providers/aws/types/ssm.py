@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mlinfra.providers.aws.fields import REGION, TAGS, Field
 from mlinfra.providers.aws.resource import Aws, Change, Live, Made, Resource
-from mlinfra.providers.aws.shapes import to_aws
+from mlinfra.providers.aws.shapes import capital, to_aws
 from mlinfra.providers.aws.tags import Tagging
 
 _API: Final = "https://docs.aws.amazon.com/systems-manager/latest/APIReference"
@@ -84,7 +84,7 @@ class Parameter(Resource):
             "name": resource_id,
             "type": value["Type"],
             "dataType": value.get("DataType"),
-            **{name: more.get(name[:1].upper() + name[1:]) or None for name in _DESCRIBED},
+            **{name: more.get(capital(name)) or None for name in _DESCRIBED},
         }
         inputs["value"] = value["Value"]
         inputs["insecureValue"] = value["Value"] if value["Type"] != "SecureString" else None
