@@ -2,6 +2,7 @@
 PYTHON ?= python3
 STACK ?= dev
 PROWLER ?= $(shell command -v prowler)
+CHECKOV ?= $(shell command -v checkov)
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
@@ -47,7 +48,8 @@ bench: $(INSTALLED) ## Measure: everyday commands, then many resources beside th
 	@$(BIN)/python bench/commands.py
 	@$(BIN)/python bench/scale.py
 
-audit: $(INSTALLED) ## Scan prod stacks on the local target with Prowler (PROWLER=its path), write docs/prowler.md.
+audit: $(INSTALLED) ## Scan prod: manifests with Checkov (CHECKOV=its path), stacks on the local target with Prowler (PROWLER=its path).
+	@$(BIN)/python -m audit.checkov --checkov "$(CHECKOV)"
 	@$(BIN)/python -m audit.prowler --prowler "$(PROWLER)"
 
 lint: $(INSTALLED) ## Format, lint, types and layers.

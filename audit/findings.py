@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import IO, Any
 
 from audit.standing import FIXED, MOTO, account_reason, standing_reason
+from mlinfra.graph import Graph
 
 
 class Answer(StrEnum):
@@ -90,6 +91,15 @@ def _answer(finding: Finding, waived: Mapping[str, Mapping[str, str]]) -> tuple[
     return Answer.OPEN, ""
 
 
+def waivers(graph: Graph, beginnings: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Each component's waivers of one scanner's checks, which are known by how their names begin."""
+    waived = {node.name: node.inputs["waive"] for node in graph if "waive" in node.inputs}
+    return {
+        name: {check: reason for check, reason in checks.items() if check.startswith(beginnings)}
+        for name, checks in waived.items()
+    }
+
+
 def needless(answers: Iterable[Answered], waived: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str]]:
     """The waivers, as (component, check), of which no finding had need: the check passes, or is misspelt."""
     used = {(item.finding.component, item.finding.check) for item in answers if item.answer is Answer.WAIVED}
@@ -99,14 +109,22 @@ def needless(answers: Iterable[Answered], waived: Mapping[str, Mapping[str, str]
 
 def document(findings: list[Finding], answers: list[Answered], scanner: str, stacks: str) -> str:
     """The findings as a Markdown page."""
-    failed = {item.finding.check for item in answers}
-    lines = [
+    intro = [
         "# Prowler on prod",
         "",
         f"What {scanner} finds on {stacks},",
         "of the tier prod, on the local target. `python -m audit.prowler` scans again and writes this page; it fails",
         "while a finding has no answer. A waiver is a line of the blueprint, on the component whose resource fails:",
         '`waive={"check": "reason"}`.',
+    ]
+    return page(intro, findings, answers, FIXED)
+
+
+def page(intro: list[str], findings: list[Finding], answers: list[Answered], fixed: Mapping[str, str]) -> str:
+    """A page on findings below its introduction; `fixed` says what passes, and how it was brought to."""
+    failed = {item.finding.check for item in answers}
+    lines = [
+        *intro,
         "",
         f"{sum(item.passed for item in findings)} findings pass, {len(answers)} fail, of {len(failed)} checks.",
         "",
@@ -125,8 +143,8 @@ def document(findings: list[Finding], answers: list[Answered], scanner: str, sta
             ]
     passing = {item.check for item in findings if item.passed}
     lines += ["## Passing, and what for", "", "| check | how |", "| --- | --- |"]
-    lines += [f"| `{check}` | {how} |" for check, how in FIXED.items() if check in passing]
-    others = sorted(passing - set(FIXED) - failed)
+    lines += [f"| `{check}` | {how} |" for check, how in fixed.items() if check in passing]
+    others = sorted(passing - set(fixed) - failed)
     lines += ["", f"Others that pass wherever they apply: {', '.join(f'`{check}`' for check in others)}.", ""]
     return "\n".join(lines)
 
@@ -135,7 +153,7 @@ def _rows(answers: Iterable[Answered], answer: Answer) -> list[str]:
     grouped: dict[tuple[str, str, str], set[str]] = {}
     for item in answers:
         if item.answer is answer:
-            key = (item.finding.check, item.finding.severity, item.reason or item.finding.text)
+            key = (item.finding.check, item.finding.severity or "–", item.reason or item.finding.text)
             grouped.setdefault(key, set()).add(item.finding.node or "the account")
     return [
         f"| `{check}` | {severity} | {', '.join(sorted(nodes))} | {reason} |"

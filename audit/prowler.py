@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from audit.findings import Answer, Answered, Finding, answered, document, needless, nodes_of, read_findings
+from audit.findings import Answer, Answered, Finding, answered, document, needless, nodes_of, read_findings, waivers
 from mlinfra.project import Project
 from mlinfra.stack import load_stack
 from mlinfra.workflow.compile import compile_stack
@@ -64,19 +64,23 @@ def main() -> int:
     return 1 if open_ones else 0
 
 
+def audited_project(root: Path) -> Project:
+    """A copy of this project with one stack more, of a blueprint with every kind."""
+    for name in ("blueprints", "stacks"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "audit" / "blueprints" / "audited.py", root / "blueprints")
+    (root / "stacks" / "audited.yaml").write_text(
+        "blueprint: audited\nenvironment: {name: audited, tier: prod}\nowner: {team: platform, cost_center: ml-001}\n"
+    )
+    return Project(root)
+
+
 class Lab:
     """A project of its own with the stacks to scan."""
 
     def __init__(self, root: Path, prowler: str) -> None:
         self.root, self.prowler = root, prowler
-        for name in ("blueprints", "stacks"):
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "audit" / "blueprints" / "audited.py", root / "blueprints")
-        (root / "stacks" / "audited.yaml").write_text(
-            "blueprint: audited\n"
-            "environment: {name: audited, tier: prod}\n"
-            "owner: {team: platform, cost_center: ml-001}\n"
-        )
+        audited_project(root)
 
     def mlinfra(self, *arguments: str) -> str:
         """What a command of ours prints; raises where it fails."""
@@ -91,7 +95,7 @@ class Lab:
         self.mlinfra("up", "--stack", stack, "--yes")
         project = Project(self.root)
         compiled = compile_stack(project, load_stack(project, stack))
-        waived = {node.name: dict(node.inputs["waive"]) for node in compiled.graph if "waive" in node.inputs}
+        waived = waivers(compiled.graph, tuple(f"{service}_" for service in services))
         shown = self.mlinfra("state", "show", "--stack", stack, "--json").splitlines()
         state = next(record for record in map(json.loads, shown) if record["type"] == "state")
         output = self._prowler(stack, services, {**self._variables(stack), "HOME": str(self.root)})

@@ -12,8 +12,10 @@ from mlinfra import (
     Bucket,
     Endpoint,
     Environment,
+    ExistingSecret,
     Field,
     Image,
+    MailServer,
     Model,
     Monitoring,
     NodePool,
@@ -59,7 +61,14 @@ class RecommenderParams(Params):
     """Who hears of alerts."""
 
     alertmanager: str | None = None
-    """Host and port of the Alertmanager that delivers Prometheus' alerts; none: they are shown only."""
+    """Host and port of the Alertmanager that delivers Prometheus' alerts; none: one of the stack's own."""
+
+    alert_secrets: dict[str, ExistingSecret] = Field(default_factory=dict)
+    """What the stack's own Alertmanager reaches receivers with, by receiver or by kind, in Kubernetes Secrets of the
+    namespace: `{slack: {name: alerting, key: slack-url}}`."""
+
+    mail: MailServer | None = None
+    """The server that its mail goes out by."""
 
 
 COLLECTED = {
@@ -86,7 +95,8 @@ def recommender(env: Environment, p: RecommenderParams) -> Blueprint:
     cluster = TrainingCluster("train", pools=[cpu, gpu])
     fit = TrainingJob("fit", cluster=cluster, pool=gpu, gpus=p.gpus, image=p.train_image, reads=[data], writes=[models])
     api = Endpoint("api", cluster=cluster, pool=cpu, image=p.serve_image, model=p.model, reads=[models], scale=p.scale)
-    watch = Monitoring("watch", cluster=cluster, watches=[api, fit], route=p.alerts, alertmanager=p.alertmanager)
+    told = {"route": p.alerts, "alertmanager": p.alertmanager, "secrets": p.alert_secrets, "mail": p.mail}
+    watch = Monitoring("watch", cluster=cluster, watches=[api, fit], **told)
     return Blueprint(
         watch,
         outputs={"url": api.url, "data": data.uri, "models": models.uri, "repository": cluster.repository_url},

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
 """Identity of a component: lower-case letters, digits and hyphens, at most 30, so that physical names stay readable."""
 
-CheckName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,119}$")]
-"""The name of a scanner's check, such as `s3_bucket_object_lock`."""
+CheckName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{2,119}$")]
+"""The name of a scanner's check, such as `s3_bucket_object_lock` or `CKV_K8S_22`."""
 
 Reason = Annotated[str, Field(min_length=10, max_length=500)]
 """Why a check is waived, for whoever audits it: a sentence."""
@@ -86,9 +86,9 @@ class Component(Documented):
     """The component's first name, if it was renamed since: physical names stay as they were."""
 
     waive: dict[CheckName, Reason] = Field(default_factory=dict)
-    """Checks of a security scanner (Prowler) that this component's resources fail on purpose, by the scanner's names
-    for them, each with the reason: `waive={"s3_bucket_object_lock": "what is in it can be made again"}`. It changes
-    nothing that is made; a scan of the stack leaves these findings out and shows the reasons."""
+    """Checks of a security scanner (Prowler, Checkov) that this component's resources fail on purpose, by the scanner's
+    names for them, each with the reason: `waive={"s3_bucket_object_lock": "what is in it can be made again"}`. It
+    changes nothing that is made; a scan of the stack leaves these findings out and shows the reasons."""
 
     _source: Location | None = PrivateAttr(default=None)
     _recording: Recording | None = PrivateAttr(default=None)

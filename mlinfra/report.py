@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from mlinfra.diagnostics import Diagnostic
+from mlinfra.rollouts import RolloutState
 from mlinfra.runs import JobRun, LogLine
 
 
@@ -130,7 +131,7 @@ class Fact:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event: TypeAlias = Task | Step | Stage | Note | Printed | JobRun | LogLine
+Event: TypeAlias = Task | Step | Stage | Note | Printed | JobRun | LogLine | RolloutState
 Emit: TypeAlias = Callable[[Event], None]
 
 

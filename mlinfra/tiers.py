@@ -60,6 +60,9 @@ class TierDefaults:
     metrics_retention_days: int
     """How long Prometheus keeps series."""
 
+    alertmanager_replicas: int
+    """How many Alertmanagers there are, which know what the others have told."""
+
     zones: int
     """In how many availability zones a network is."""
 
@@ -107,6 +110,7 @@ DEFAULTS: Final[dict[Tier, TierDefaults]] = {
         standby=False,
         backup_days=1,
         metrics_retention_days=2,
+        alertmanager_replicas=1,
         zones=2,
         nat="one",
         flow_log_days=7,
@@ -127,6 +131,7 @@ DEFAULTS: Final[dict[Tier, TierDefaults]] = {
         standby=False,
         backup_days=7,
         metrics_retention_days=7,
+        alertmanager_replicas=1,
         zones=2,
         nat="one",
         flow_log_days=30,
@@ -147,6 +152,7 @@ DEFAULTS: Final[dict[Tier, TierDefaults]] = {
         standby=True,
         backup_days=35,
         metrics_retention_days=30,
+        alertmanager_replicas=2,
         zones=3,
         nat="per-zone",
         flow_log_days=365,

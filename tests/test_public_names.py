@@ -12,13 +12,38 @@ import pytest
 import mlinfra
 
 NAMES = [
-    *("Autoscale", "Blueprint", "Bucket", "Component", "CorsRule", "Database", "Dataset", "Egress", "Eks"),
-    *("Endpoint", "Environment", "ExistingEks", "ExistingNetwork", "Field", "FlowLogs", "FromEnvironment"),
-    *("FromPrompt", "Generated", "Image", "ImageRepository", "JobQueue", "Key", "ManagedSecret", "Model"),
-    *("ModelStore", "Monitoring", "Network", "NodePool", "Notification", "ObjectLock", "Params", "Queue", "Quota"),
-    *("Ranks", "Raw", "Ray", "Receiver", "Replica", "Route", "Secret", "SecretStr", "StoredModel", "Sweep", "Taint"),
-    *("Team", "Tier", "TrainingCluster", "TrainingJob", "TrainingVm", "Transition", "Volume", "Workspace"),
-    *("blueprint", "join"),
+    *("ApiKeys", "Autoscale", "BatchInference", "BlueGreen", "Blueprint", "Bucket", "BucketModel", "Canary"),
+    *("Component", "CorsRule", "Database", "Dataset", "DriftMonitor", "Egress", "Eks", "Endpoint", "Environment"),
+    *(
+        "ExistingEks",
+        "ExistingNetwork",
+        "ExistingSecret",
+        "Fairness",
+        "Field",
+        "FlowLogs",
+        "FromEnvironment",
+        "FromPrompt",
+    ),
+    *("Gate", "GatewayAddress", "Generated", "Grafana", "HelperImages", "Image", "ImageRepository", "IngressAddress"),
+    *("JobQueue", "Key", "LatencyGoal", "LoadTest", "MailServer", "ManagedSecret", "Model", "ModelStore", "Monitoring"),
+    *("Network", "NodePool"),
+    *("Notification", "ObjectLock", "Oidc", "Params", "Queue", "Quota", "Ranks", "Raw", "Ray", "Receiver"),
+    *("RegisteredModel", "Replica", "Retrain", "Rolling", "Route", "ScaleMetric", "Secret", "SecretStr", "Shadow"),
+    *("Slo", "Step", "StoredModel", "Sweep"),
+    *(
+        "Taint",
+        "Team",
+        "TeamRoute",
+        "Thresholds",
+        "Tier",
+        "TrainingCluster",
+        "TrainingJob",
+        "TrainingVm",
+        "Transition",
+        "Variant",
+    ),
+    *("Volume",),
+    *("WarmUp", "WorkingHours", "Workspace", "blueprint", "join"),
 ]
 
 

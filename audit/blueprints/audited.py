@@ -14,12 +14,14 @@ from mlinfra import (
     Key,
     ManagedSecret,
     ModelStore,
+    Monitoring,
     Network,
     NodePool,
     Notification,
     Params,
     Queue,
     Replica,
+    Route,
     TrainingCluster,
     TrainingJob,
     blueprint,
@@ -79,4 +81,8 @@ def audited(env: Environment, p: Params) -> Blueprint:
     cluster = TrainingCluster("train", pools=[pool])
     fit = TrainingJob("fit", cluster=cluster, pool=pool, image=IMAGE, reads=[models], writes=[models])
     api = Endpoint("api", cluster=cluster, image=IMAGE, reads=[models, word, features])
-    return Blueprint(fit, api, queue, clicks, images, net)
+    route = Route(critical="pagerduty:platform", warning="slack:#platform")
+    watch = Monitoring(
+        "watch", cluster=cluster, watches=[api, fit], route=route, alertmanager="alerts.example.com:9093"
+    )
+    return Blueprint(watch, queue, clicks, images, net)

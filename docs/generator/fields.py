@@ -6,19 +6,42 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from docs.generator.markdown import table
-from mlinfra.components import bucket_options, eks_values, job_values, model_store, secret_sources, values
+from mlinfra.components import (
+    alert_values,
+    bucket_options,
+    eks_values,
+    endpoint_model,
+    endpoint_signals,
+    endpoint_values,
+    grafana_values,
+    job_values,
+    model_store,
+    secret_sources,
+    slo,
+    values,
+)
 from mlinfra.components.registry import KINDS
 
 STRUCTURES = (
     values.Autoscale,
+    values.ScaleMetric,
     values.Route,
+    values.TeamRoute,
     values.Taint,
     values.Quota,
     model_store.StoredModel,
+    *endpoint_values.STRUCTURES,
+    endpoint_model.BucketModel,
+    endpoint_model.RegisteredModel,
     *bucket_options.STRUCTURES,
     *eks_values.STRUCTURES,
+    *grafana_values.STRUCTURES,
     *secret_sources.STRUCTURES,
     *job_values.STRUCTURES,
+    *alert_values.STRUCTURES,
+    endpoint_signals.Thresholds,
+    slo.Slo,
+    slo.LatencyGoal,
 )
 TEXTS = (values.Image, values.Model, values.Receiver)
 KIND_NAMES = {kind.__name__ for kind in KINDS}

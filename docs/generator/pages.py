@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from mlinfra.providers.aws.registry import RESOURCES
 from mlinfra.providers.aws.resource import Resource
 from mlinfra.stack import stack_schema
 from mlinfra.tiers import DEFAULTS, TierDefaults
-from mlinfra.tools.table import TOOLS
+from mlinfra.tools.table import MONITORING, ROLLOUTS, TOOLS
 
 ROOT: Final = Path(__file__).parents[2]
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -187,6 +187,10 @@ def shown(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
+def _names(tools: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in tools)
+
+
 def local_target() -> str:
     """The page on what the local target has."""
     types = [(f"`{token}`", replacing(kind)) for token, kind in sorted(RESOURCES.items())]
@@ -201,7 +205,8 @@ def local_target() -> str:
         table(("type", "replaced by a change of"), types),
         "## Tools",
         "What the engine and the local target run, at which version it is fetched or built, which installed versions"
-        " fit, and the variable that names an executable of your own.",
+        " fit, and the variable that names an executable of your own. `mlinfra setup --monitoring` gets"
+        f" {_names(MONITORING)}, and `--rollouts` {_names(ROLLOUTS)}; nothing else does.",
         table(("tool", "fetched or built", "fits", "variable"), tools),
     )
 

@@ -11,10 +11,13 @@ import typer
 
 from mlinfra.cli import (
     capacity_commands,
+    export_commands,
     local_commands,
     project_commands,
     rehearse_commands,
     report_commands,
+    rollback_commands,
+    rollout_commands,
     run_commands,
     stack_commands,
     state_commands,
@@ -34,6 +37,9 @@ stack_commands.register(app)
 capacity_commands.register(app)
 rehearse_commands.register(app)
 run_commands.register(app)
+rollout_commands.register(app)
+rollback_commands.register(app)
+export_commands.register(app)
 project_commands.register(app)
 app.add_typer(state_commands.app, name="state")
 app.add_typer(local_commands.app, name="local")

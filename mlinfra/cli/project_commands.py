@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from mlinfra.cli.command import Call, on_project
@@ -26,14 +28,22 @@ def stacks(call: Call) -> None:
 
 
 @on_project
-def setup(call: Call) -> None:
+def setup(
+    call: Call,
+    monitoring: Annotated[
+        bool, typer.Option("--monitoring", help="Prometheus, Alertmanager and Pushgateway, too, with their tools.")
+    ] = False,
+    rollouts: Annotated[
+        bool, typer.Option("--rollouts", help="The controller of Argo Rollouts, too: minutes to build.")
+    ] = False,
+) -> None:
     """Get the engine and the local target's tools, so that later commands need not.
 
-    Example: mlinfra setup
+    Example: mlinfra setup --monitoring
     """
     from mlinfra.workflow.tools import setup as work
 
-    call.view.rows("tool", work(call.view.event))
+    call.view.rows("tool", work(call.view.event, monitoring=monitoring, rollouts=rollouts))
 
 
 @on_project

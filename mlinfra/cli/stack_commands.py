@@ -51,7 +51,7 @@ def preview(
 
     report = work(call.request(wait), refresh=refresh)
     if not report.succeeded:
-        _end(call.view, report)
+        end(call.view, report)
     call.view.plan(report)
     if detailed_exitcode and report.changes:
         raise typer.Exit(2)
@@ -85,7 +85,7 @@ def up(
     if report is None:
         call.view.message("Nothing was changed.", changed=False)
         raise typer.Exit(1)
-    _end(call.view, report, _after_up(request, report) if report.changes else [])
+    end(call.view, report, _after_up(request, report) if report.changes else [])
 
 
 @on_stack
@@ -104,7 +104,7 @@ def refresh(
     if report.steps and report.succeeded:
         call.view.plan(report)
     again = f"{request.command('up')}   makes it again what the blueprint says"
-    _end(call.view, report, [again] if report.steps else [])
+    end(call.view, report, [again] if report.steps else [])
 
 
 @on_stack
@@ -140,7 +140,7 @@ def destroy(
             "Nothing was destroyed: the stack's name was not confirmed." if force else "Nothing was destroyed."
         )
         raise typer.Exit(1)
-    _end(call.view, report)
+    end(call.view, report)
 
 
 @on_stack
@@ -196,7 +196,7 @@ def graph(call: Call) -> None:
     call.view.graph(compiled.graph)
 
 
-def _end(view: View, report: Report, advice: list[str] | None = None) -> None:
+def end(view: View, report: Report, advice: list[str] | None = None) -> None:
     """Show the report; exit with 1 when the run failed or was interrupted."""
     view.report(report, advice or [] if report.succeeded else [])
     if not report.succeeded:

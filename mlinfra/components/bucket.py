@@ -26,6 +26,7 @@ from mlinfra.components.bucket_options import (
 )
 from mlinfra.components.key import Key, decrypting, encrypting
 from mlinfra.components.place import Place
+from mlinfra.components.signals import Signal, Watched
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws, needs_kubernetes
 from mlinfra.components.values import Image, StorageClassName
@@ -35,7 +36,7 @@ from mlinfra.graph import Ref, Value, join
 Reason = Annotated[str, Field(min_length=10, max_length=256, pattern=r"^[\w\s.:/=+@-]*$")]
 
 
-class Bucket(DataStore):
+class Bucket(DataStore, Watched):
     """An S3 bucket.
 
     Public access is blocked whatever the classification says; ACLs are off; objects are encrypted; requests without
@@ -300,6 +301,10 @@ class Bucket(DataStore):
     def admit_pods(self, scope: Scope, grants: Iterable[Grant]) -> None:
         """An account of the store for the component, and what the grants say in the bucket's policy."""
         bucket_cluster.admit(self, scope, grants)
+
+    def signals(self) -> tuple[Signal, ...]:
+        """None: what S3 tells of a bucket without being paid for it is its size, once a day, for the dashboard."""
+        return ()
 
     # ------------------------------------------------------------------------------------ expansion
 

@@ -25,6 +25,7 @@ from mlinfra.components.database_values import (
 from mlinfra.components.key import Key
 from mlinfra.components.network import Network, default_network
 from mlinfra.components.place import Place
+from mlinfra.components.signals import Signal, Watched
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws, needs_kubernetes
 from mlinfra.components.values import Image, LogDays, StorageClassName
@@ -40,7 +41,7 @@ def _network(given: dict[str, Any]) -> Network | None:
     return None if given.get("place") == IN_CLUSTER else default_network()
 
 
-class Database(DataStore):
+class Database(DataStore, Watched):
     """A PostgreSQL database.
 
     On AWS it is an RDS instance in private subnets: encrypted, reached over TLS only, backed up every day, with a last
@@ -278,6 +279,17 @@ class Database(DataStore):
             return ()  # the password is what opens it
         arn = Call("rds_user_arn", (self.arn, self.output("instance", "resourceId"), user))
         return (Grant(("rds-db:connect",), (arn,)),)
+
+    # ------------------------------------------------------------------------------------ watching
+
+    @property
+    def on_aws(self) -> bool:
+        """Whether RDS runs it."""
+        return not self._in_cluster
+
+    def signals(self) -> tuple[Signal, ...]:
+        """On AWS no room, no processor time left, by CloudWatch; in the cluster that its pod is not ready."""
+        return database_cluster.signals(self) if self._in_cluster else database_rds.signals(self)
 
     # ------------------------------------------------------------------------------------ expansion
 

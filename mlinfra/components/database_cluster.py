@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlinfra.components import cluster_store
 from mlinfra.components.secret_sources import Generated, add_value
+from mlinfra.components.signals import PROMETHEUS_LABEL, Signal
 from mlinfra.components.workload import (
     COMPONENT_LABEL,
     Request,
@@ -60,6 +61,15 @@ def expand(database: Database, scope: Scope) -> None:
         {"spec": {"clusterIP": "None", "selector": selector(scope), "ports": ports}},
         namespace=namespace,
         depends_on=(pod.node,),  # a service is waited for until it has pods
+    )
+
+
+def signals(database: Database) -> tuple[Signal, ...]:
+    """Its pod is not ready (kube-state-metrics, "Pod Metrics")."""
+    mine = f'on (namespace, pod) group_left () kube_pod_labels{{label_{PROMETHEUS_LABEL}="{database.identity}"}}'
+    ready = f'sum(kube_pod_status_ready{{condition="true"}} * {mine})'
+    return (
+        Signal("Down", "critical", f"{ready} < 1 or absent({ready})", 5, f"Database {database.name} does not answer"),
     )
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 from mlinfra import naming
 from mlinfra.components.access import Grant, account_id, add_role, arn_here, permit, trusted
 from mlinfra.components.key_use import check_key
+from mlinfra.components.log_groups import add_log_group
 from mlinfra.components.network_rules import callers_group, closed_group, open_port
+from mlinfra.components.signals import Alarm, Signal
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
 
@@ -24,6 +26,11 @@ LOGS: Final = ("postgresql", "upgrade")
 MONITORING_SECONDS: Final = 60
 ALWAYS: Final = {"rds.force_ssl": "1"}
 """Settings that are no options: without TLS nobody gets in (RDS user guide, "Requiring an SSL/TLS connection")."""
+
+METRICS: Final = "AWS/RDS"
+"""RDS' namespace in CloudWatch."""
+_FULL: Final = 20
+_BUSY: Final = 90
 
 _GROWTH: Final = 5
 _LARGEST: Final = 65_536
@@ -75,6 +82,26 @@ def expand(database: Database, scope: Scope) -> None:
         protect=scope.protected or scope.environment.tier.protected,
         depends_on=tuple(log.node for log in logs),  # RDS makes the log groups itself where there are none, for ever
         timeout_seconds=3600,
+    )
+
+
+def signals(database: Database) -> tuple[Signal, ...]:
+    """Storage that cannot grow any more, a processor that is busy all the time.
+
+    Storage grows by itself when less than a tenth is left (RDS user guide, "Managing capacity automatically with Amazon
+    RDS storage autoscaling"); a twentieth means that it may not, or grew a short while ago. Source of the metrics: RDS
+    user guide, "Amazon CloudWatch metrics for Amazon RDS".
+    """
+    instance = {"DBInstanceIdentifier": database.output("instance", "identifier")}
+    least = database.storage_gib * (1 << 30) // _FULL
+    full = Alarm("FreeStorageSpace", instance, "Minimum", below=least, minutes=10, namespace=METRICS)
+    busy = Alarm("CPUUtilization", instance, "Average", above=_BUSY, minutes=30, namespace=METRICS, missing="ignore")
+    name = database.name
+    return (
+        Signal(
+            "StorageFull", "critical", "", 10, f"Database {name} has hardly any storage left, and stops without", full
+        ),
+        Signal("Busy", "warning", "", 30, f"Database {name} has used more than {_BUSY} % of its processor", busy),
     )
 
 
@@ -187,11 +214,8 @@ def _watching(database: Database, scope: Scope) -> dict[str, Value]:
 
 def _log_group(database: Database, scope: Scope, name: str, log: str) -> Ref:
     """Where RDS writes a log to (RDS user guide, "Publishing PostgreSQL logs to Amazon CloudWatch Logs")."""
-    return scope.aws(
-        f"log-{log}",
-        "aws:cloudwatch/logGroup:LogGroup",
-        {"name": f"/aws/rds/instance/{name}/{log}", "retentionInDays": database.log_days, "tags": scope.tags},
-    )
+    group = f"/aws/rds/instance/{name}/{log}"
+    return add_log_group(scope, f"log-{log}", group, days=database.log_days, key=database.key)
 
 
 def _monitoring_role(scope: Scope) -> Ref:

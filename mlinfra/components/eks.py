@@ -16,6 +16,7 @@ from mlinfra.components.eks_checks import check_eks
 from mlinfra.components.eks_objects import add_autoscaler, add_device_plugin, add_storage_class
 from mlinfra.components.eks_values import Eks, ExistingEks
 from mlinfra.components.key import add_key
+from mlinfra.components.log_groups import add_log_group
 from mlinfra.components.network import Network
 from mlinfra.components.network_policies import HTTPS
 from mlinfra.components.network_rules import add_rule
@@ -90,7 +91,7 @@ def _make(scope: Scope, eks: Eks, network: Network, pools: Sequence[NodePool]) -
         add_node_group(scope, pool, eks, network, cluster=known_as, cluster_name=name, role=role, after=before)
         for pool in pools
     )
-    addons = add_addons(scope, eks, known_as, after=nodes)
+    addons = add_addons(scope, eks, known_as, name, after=nodes)
     authority = Ref(cluster, ("certificateAuthority", "data"))
     # The cluster can be used once it has machines and add-ons; and these stay until all that is in it is gone, since a
     # volume or a load balancer goes only where its controller runs.
@@ -122,15 +123,8 @@ def _cluster(scope: Scope, eks: Eks, network: Network, name: str) -> Ref:
     tier = scope.environment.tier
     tags = {**eks.tags, **scope.tags}
     # EKS would make the group itself, and keep what is in it for ever.
-    logs = scope.aws(
-        "eks-logs",
-        "aws:cloudwatch/logGroup:LogGroup",
-        {
-            "name": f"/aws/eks/{name}/cluster",
-            "retentionInDays": eks.log_days or tier.defaults.cluster_log_days,
-            "tags": tags,
-        },
-    )
+    days = eks.log_days or tier.defaults.cluster_log_days
+    logs = add_log_group(scope, "eks-logs", f"/aws/eks/{name}/cluster", days=days, key=eks.log_key, tags=eks.tags)
     role, permitted = _control_plane_role(scope, name)
     key = eks.key.arn if eks.key else add_key(scope, "eks", description=f"Kubernetes Secrets of {name}", tags=eks.tags)
     protected = tier.protected if eks.deletion_protection is None else eks.deletion_protection

@@ -11,6 +11,7 @@ from typing import Final
 
 from mlinfra.components.access import Grant, add_role, arn_here, associate, attach, permit, pod_trust
 from mlinfra.components.eks_values import AddonName, Eks
+from mlinfra.components.log_groups import add_log_group
 from mlinfra.components.node_group import AUTOSCALER
 from mlinfra.expansion import Scope
 from mlinfra.graph import Document, Ref, Value
@@ -19,6 +20,8 @@ SYSTEM: Final = "kube-system"
 """The namespace of what runs for the cluster itself."""
 INSIGHTS: Final = "amazon-cloudwatch"
 """The namespace of the add-on for CloudWatch."""
+INSIGHTS_LOGS: Final = ("application", "dataplane", "host", "performance")
+"""The log groups of Container Insights."""
 AUTOSCALER_ACCOUNT: Final = "cluster-autoscaler"
 
 
@@ -37,7 +40,7 @@ def add_first_addons(scope: Scope, eks: Eks, cluster: Value) -> tuple[str, ...]:
     )
 
 
-def add_addons(scope: Scope, eks: Eks, cluster: Value, *, after: tuple[str, ...]) -> tuple[str, ...]:
+def add_addons(scope: Scope, eks: Eks, cluster: Value, name: str, *, after: tuple[str, ...]) -> tuple[str, ...]:
     """Add what runs on machines: names of hosts, volumes, and where it is wanted what reports to CloudWatch."""
     volumes = _identity(scope, "volumes", SYSTEM, "ebs-csi-controller-sa", "service-role/AmazonEBSCSIDriverPolicy")
     found = [
@@ -46,8 +49,28 @@ def add_addons(scope: Scope, eks: Eks, cluster: Value, *, after: tuple[str, ...]
     ]
     if eks.container_insights:
         agent = _identity(scope, "insights", INSIGHTS, "cloudwatch-agent", "CloudWatchAgentServerPolicy")
+        logs = _insights_logs(scope, eks, name)
+        after = (*after, *logs)
         found.append(_addon(scope, eks, cluster, "amazon-cloudwatch-observability", identity=agent, after=after))
     return tuple(found)
+
+
+def _insights_logs(scope: Scope, eks: Eks, name: str) -> tuple[str, ...]:
+    """Where the agents of Container Insights write to (CloudWatch user guide, "Container Insights performance log
+    reference", and "Send logs to CloudWatch Logs" with Fluent Bit)."""
+    days = eks.log_days or scope.environment.tier.defaults.cluster_log_days
+    groups = (
+        add_log_group(
+            scope,
+            f"insights-{kind}",
+            f"/aws/containerinsights/{name}/{kind}",
+            days=days,
+            key=eks.log_key,
+            tags=eks.tags,
+        )
+        for kind in INSIGHTS_LOGS
+    )
+    return tuple(group.node for group in groups)
 
 
 def add_autoscaler_role(scope: Scope, cluster: Value, name: str) -> None:

@@ -19,6 +19,8 @@ _PART: Final = "app.kubernetes.io/component"
 DEVICE_PLUGIN: Final = "nvcr.io/nvidia/k8s-device-plugin:v0.17.1"
 """NVIDIA's own image of its device plugin, at a fixed version (NVIDIA/k8s-device-plugin, deployments/static)."""
 AUTOSCALER_IMAGE: Final = "registry.k8s.io/autoscaling/cluster-autoscaler"
+_HEALTH: Final = 8085
+"""The port at which the autoscaler says how it is, and its metrics."""
 
 
 def add_storage_class(scope: Scope) -> None:
@@ -55,6 +57,8 @@ def add_device_plugin(scope: Scope, eks: Eks) -> None:
         "tolerations": [{"operator": "Exists"}],  # whatever a pool's taints are, its GPUs are to be known
         "priorityClassName": "system-node-critical",
         "automountServiceAccountToken": False,
+        # Of root it has the name alone, for kubelet's folder: no capability, no privilege to be had.
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
         "volumes": [{"name": "device-plugins", "hostPath": {"path": folder, "type": "Directory"}}],
     }
@@ -77,6 +81,9 @@ def add_autoscaler(scope: Scope, eks: Eks, cluster: str) -> None:
     )
     _let_autoscaler(scope, account)
     found = f"asg:tag={AUTOSCALER}/enabled,{AUTOSCALER}/{cluster}"
+    # It fails where no round of scaling has ended for a while (Cluster Autoscaler, FAQ, "What are the parameters to
+    # CA?": `address`, `max-inactivity`).
+    alive = {"httpGet": {"path": "/health-check", "port": _HEALTH}, "periodSeconds": 30, "timeoutSeconds": 5}
     container = {
         "name": "cluster-autoscaler",
         "image": eks.images.get("cluster-autoscaler", f"{AUTOSCALER_IMAGE}:{VERSIONS[eks.version].autoscaler}"),
@@ -89,8 +96,11 @@ def add_autoscaler(scope: Scope, eks: Eks, cluster: str) -> None:
             "--skip-nodes-with-system-pods=false",
         ],
         "env": [{"name": "AWS_REGION", "value": scope.environment.region}],
+        "ports": [{"name": "health", "containerPort": _HEALTH, "protocol": "TCP"}],
         "resources": {"requests": {"cpu": "100m", "memory": "600Mi"}, "limits": {"memory": "600Mi"}},
         "securityContext": container_security(read_only=True),
+        "readinessProbe": alive,
+        "livenessProbe": {**alive, "failureThreshold": 10},
     }
     pod = {
         "serviceAccountName": Ref(account.node, ("metadata", "name")),

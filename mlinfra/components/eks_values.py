@@ -133,7 +133,11 @@ class Eks(Structure):
     another one replaces the cluster with all that is in it (EKS API reference, `AssociateEncryptionConfig`)."""
 
     log_days: LogDays | None = None
-    """Days that the control plane's logs are kept in CloudWatch; by default as the tier says."""
+    """Days that the control plane's logs, and those of Container Insights, are kept in CloudWatch; by default as the
+    tier says."""
+
+    log_key: Key | None = None
+    """The KMS key that these logs are encrypted with; by default CloudWatch Logs' own."""
 
     addon_versions: dict[AddonName, AddonVersion] = Field(default_factory=dict)
     """Versions of EKS add-ons: `{"vpc-cni": "v1.20.4-eksbuild.1"}`, as `aws eks describe-addon-versions` lists them. By

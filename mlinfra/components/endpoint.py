@@ -2,44 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Field, model_validator
 
 from mlinfra.authoring import Many
-from mlinfra.components import endpoint_pod
+from mlinfra.components import (
+    endpoint_address,
+    endpoint_auth,
+    endpoint_checks,
+    endpoint_model,
+    endpoint_pod,
+    endpoint_scale,
+    endpoint_signals,
+    release,
+)
+from mlinfra.components import failover as fallback
 from mlinfra.components.access import Anonymizes, Data, DataStore, Workload, connect
-from mlinfra.components.model_store import StoredModel
-from mlinfra.components.network_policies import let_call
+from mlinfra.components.bucket import Bucket
+from mlinfra.components.bucket_part import Prefix
+from mlinfra.components.endpoint_log import RequestLog, request_log
+from mlinfra.components.endpoint_model import ServedModel
+from mlinfra.components.endpoint_runtimes import CONTRACT, RUNTIMES, Runtime, RuntimeName
+from mlinfra.components.endpoint_signals import Thresholds
+from mlinfra.components.endpoint_values import (
+    ApiKeys,
+    GatewayAddress,
+    HelperImages,
+    HttpPath,
+    IngressAddress,
+    WarmUp,
+    WorkingHours,
+)
+from mlinfra.components.network_policies import let_call, let_scrape
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.place import Place
-from mlinfra.components.signals import Alarm, Signal, Watched
+from mlinfra.components.rollout import add_workload, as_variant, besides
+from mlinfra.components.rollout_values import Rolling, Rollout, Shadow, Variants
+from mlinfra.components.signals import Record, Signal, Watched
+from mlinfra.components.slo import Slo
 from mlinfra.components.targets import needs_kubernetes
-from mlinfra.components.values import Autoscale, Image, Model, NamespaceName
-from mlinfra.components.workload import Request, add_service, check_placement, pod_labels, selector
+from mlinfra.components.values import Autoscale, Image, NamespaceName
+from mlinfra.components.workload import Request, add_service, check_placement
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
 from mlinfra.tiers import Tier
-
-ServedModel = Annotated[
-    Annotated[Model, Tag("place")] | Annotated[StoredModel, Tag("stored")],
-    Discriminator(lambda value: "stored" if isinstance(value, StoredModel) else "place"),
-]
-"""A model by its place, or by the store that it is in. The discriminator keeps a mistake to one message."""
-
-HttpPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=200)]
 
 
 class Endpoint(Watched, Workload):
     """An HTTP service that answers with a model's predictions.
 
-    The container listens on `port`, answers `health_path` with 200 when it can serve, and gets `PORT`, `MODEL_URI` and
-    `<NAME>_URI` for each bucket that it reads or writes. It runs without root, on a read-only file system with a
-    writable `/tmp`. Without an image there is no Deployment yet: address, identity and permissions wait for the first
-    version.
+    With an image of one's own the container listens on `port`, answers `health_path` with 200 when it can serve, and
+    gets `PORT`, `MODEL_URI`, `MODEL_VERSION` and `<NAME>_URI` for each bucket that it reads or writes. Alerts want
+    Prometheus metrics at `metrics_path`: the counter `http_requests_total` with the label `status`, and the histogram
+    `http_request_duration_seconds`, as `mlinfra.serving` gives them.
 
-    Alerts want Prometheus metrics at `metrics_path`: the counter `http_requests_total` with the label `status`, and
-    the histogram `http_request_duration_seconds`.
+    With a `runtime` there need be no image:
+
+        Endpoint("api", cluster=cluster, runtime="triton", model=StoredModel(store=models, name="ranker", version="3"))
+
+    It runs without root, on a read-only file system with a writable `/tmp`. While its image, or the first version of
+    its model, is not there yet, address, identity and permissions are made and wait for it; the `up` that brings it
+    starts the first replica.
     """
 
     cluster: Place
@@ -48,12 +72,29 @@ class Endpoint(Watched, Workload):
     pool: NodePool | None = None
     """On which machines it runs; None: any without a taint."""
 
+    runtime: RuntimeName = "custom"
+    """What serves the model: `custom`, an image of one's own; or without one `mlflow` (`mlflow models serve`), `triton`
+    (NVIDIA Triton: ONNX, PyTorch, TensorRT and more), `tensorflow-serving` or `vllm` (language models, on GPUs). The
+    model is copied to `/models/<name>` first, so that it is as its runtime wants it: a folder with `MLmodel`; one with
+    `config.pbtxt` and `1/`; a SavedModel; a model as Hugging Face has it. Predictions are asked of the runtime's own
+    path, where `<name>` is the endpoint's: `/invocations`, `/v2/models/<name>/infer`, `/v1/models/<name>:predict`,
+    `/v1/completions`."""
+
     image: Image | None = None
-    """The image, by digest; None: not built yet."""
+    """The image, by digest. None: with `custom`, not built yet; with a runtime, the project's own, whose digest has to
+    be given in protected tiers. A model that needs more packages than MLflow's own image has wants an image of its own
+    with `mlflow` in it."""
+
+    arguments: Many[str] = ()
+    """Further arguments of the program, such as `["--max-model-len", "8192"]` for vLLM."""
 
     model: ServedModel | None = None
-    """The model, which the container finds in `MODEL_URI`: a `StoredModel`, which its pods may then read, or a place
-    that they may read for other reasons, such as `models:/ranker/3`."""
+    """The model, which the container finds in `MODEL_URI`: a `StoredModel` or `BucketModel`, which its pods may then
+    read and nothing else of the bucket; a `RegisteredModel` of MLflow; or a place that they may read for other reasons,
+    such as `s3://bucket/path`."""
+
+    model_gib: int = Field(default=20, ge=1, le=2000)
+    """Most GiB of the model that a runtime has copied: room on the machine's disk."""
 
     reads: Many[Data] = ()
     """What its pods may read."""
@@ -72,8 +113,18 @@ class Endpoint(Watched, Workload):
     """How it makes personal data into data that is not personal any more, such as `counts per item only, none below
     20`. A workload that reads a store marked `pii` may write to one that is not marked so only if it says this."""
 
+    log_requests: Bucket | None = None
+    """The bucket that the program logs requests to, by `mlinfra.serving`, which finds the place in `REQUEST_LOG_URI`.
+    Its pods may write what is under `<log_prefix>/<name>/`, and not read it."""
+
+    log_prefix: Prefix = "requests"
+    """The folder for logs of requests in that bucket."""
+
     scale: Autoscale | None = None
-    """How many replicas; by default as the tier says."""
+    """How many replicas, and what moves their number; by default as the tier says, by CPU."""
+
+    hours: WorkingHours | None = None
+    """When it runs, in tiers that are not protected; by default always. Outside them it has no replica."""
 
     cpu: float = Field(default=1.0, gt=0)
     """Cores of one replica."""
@@ -93,6 +144,20 @@ class Endpoint(Watched, Workload):
     metrics_path: HttpPath = "/metrics"
     """Path of Prometheus metrics."""
 
+    warm_up: WarmUp | None = None
+    """A request that a replica has to answer before it gets any other, such as
+    `WarmUp(path="/predict", body={"inputs": [[1, 2]]})`. vLLM gets one by itself."""
+
+    address: IngressAddress | GatewayAddress | None = None
+    """Its address in the world, over TLS; by default it has none. Then somebody has to ask who calls: `auth`."""
+
+    auth: ApiKeys | Literal["elsewhere"] | None = None
+    """Who may call: `ApiKeys(keys=[…])`, which a proxy in each replica asks for. `elsewhere`: the ingress controller or
+    the gateway asks, as its `annotations` say, such as for a sign-in by OpenID Connect."""
+
+    helpers: HelperImages = HelperImages()
+    """Images of what works beside the model."""
+
     startup_seconds: int = Field(default=300, ge=10, le=3600)
     """Longest that a replica takes until it can serve, loading of the model included."""
 
@@ -105,25 +170,97 @@ class Endpoint(Watched, Workload):
     error_percent: float = Field(default=5.0, gt=0, le=100)
     """Share of answers with a 5xx status above which an alert goes out."""
 
+    thresholds: Thresholds = Thresholds()
+    """What else its numbers have to stay within, such as `Thresholds(accuracy=0.9, model_days=30)`."""
+
+    slo: Slo | None = None
+    """What its users may count on, such as `Slo(availability=99.9)`: alerts by how fast the budget of errors goes."""
+
+    rollout: Rollout = Rolling()
+    """How a new version takes over: `Rolling()`, pod by pod; `BlueGreen()`, all at once; `Canary(steps=[…])`, with a
+    growing share of the traffic and gates."""
+
+    variants: Variants = ()
+    """Versions that serve side by side, such as `[Variant(name="champion", weight=90), Variant(name="challenger",
+    weight=10, model=p.new_model)]`; weights come to 100. They want a route by Gateway API, which shares the traffic."""
+
+    shadow: Shadow | None = None
+    """A version that gets a copy of every request, and whose answers nobody sees; it wants a route by Gateway API."""
+
+    failover: Annotated[Endpoint | None, BeforeValidator(fallback.is_component)] = None
+    """Another endpoint of the cluster that gets the requests while no replica of this one answers, such as a simpler
+    model: `Endpoint("ranker", failover=popular, …)`. It has to take the same requests. Callers then go through a proxy
+    of two small pods, at `url` and by an Ingress, which gives the requests back once a replica answers again."""
+
     env: dict[str, str] = Field(default_factory=dict)
     """Further environment variables. Not for secrets: they are stored as plain text."""
 
     run_as_user: int = Field(default=1000, ge=1, le=65535)
     """User and group that the container runs as; never root."""
 
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        endpoint_checks.check_fields(self)
+        return self
+
     # ------------------------------------------------------------------------------------ outputs
 
     @property
     def url(self) -> Value:
         """The address within the cluster: `http://name.namespace.svc:port`."""
-        name = self.output("service", "metadata", "name")
+        name = self.output(fallback.front(self), "metadata", "name")
         return join("http://", name, ".", self.cluster.namespace, ".svc:", self.port)
+
+    @property
+    def public_url(self) -> str | None:
+        """The address in the world, `https://host`; None where there is none."""
+        return f"https://{self.address.host}" if self.address else None
 
     @property
     def read_stores(self) -> tuple[DataStore, ...]:
         """What its pods may read: `reads`, and the model where that is in a store."""
-        model = (self.model.folder,) if isinstance(self.model, StoredModel) else ()
-        return (*self.reads, *model)
+        models = (self.model, *(item.model for item in besides(self)))
+        return (*self.reads, *(store for model in models if (store := endpoint_model.store_of(model))))
+
+    @property
+    def request_log(self) -> RequestLog | None:
+        """Where its requests are logged, as a store of its own that a job may read; None where they are not."""
+        return request_log(self)
+
+    @property
+    def waits_for(self) -> str | None:
+        """What has to be there before it can run, in words; None: it runs."""
+        versions = [as_variant(self, item) for item in besides(self)]
+        for served in versions if self.variants else [self, *versions]:
+            if served.runtime == "custom" and served.image is None:
+                return "its first image"
+            if served.runtime != "custom" and served.model is None:
+                return "its model"
+            if what := endpoint_model.missing(served.model):
+                return what
+        return None
+
+    @property
+    def served_by(self) -> Runtime:
+        """What is known of the program that serves."""
+        if self.runtime == "custom":
+            path = self.health_path
+            return Runtime(live=path, ready=path, metrics=self.metrics_path, meters=CONTRACT)
+        return RUNTIMES[self.runtime].of(self.identity, self.port, self.gpus)
+
+    @property
+    def pod_port(self) -> int:
+        """The port at which its pods are called: the proxy's where callers need a key. Policies know no other."""
+        return endpoint_auth.PORT if endpoint_auth.keys_of(self) else self.port
+
+    @property
+    def scraped_at(self) -> tuple[int, str] | None:
+        """The port of its pods, and the path, at which Prometheus finds metrics; None where there are none."""
+        runtime = self.served_by
+        if not runtime.metrics:
+            return None
+        shared = endpoint_auth.METRICS_PORT if endpoint_auth.keys_of(self) else self.port
+        return runtime.metrics_port or shared, runtime.metrics
 
     @property
     def request(self) -> Request:
@@ -135,131 +272,48 @@ class Endpoint(Watched, Workload):
         return self.scale or Autoscale(min=tier.defaults.min_replicas, max=tier.defaults.max_replicas)
 
     def signals(self) -> tuple[Signal, ...]:
-        """No replica answers, too many errors, slow answers, no room to grow.
+        """Whether it answers, how well, with how much room, and what `thresholds` and `slo` say."""
+        return endpoint_signals.signals(self)
 
-        The last one's metrics are kube-state-metrics' ("Horizontal Pod Autoscaler Metrics").
-        """
-        if self.image is None:
-            return ()
-        me = f'component="{self.identity}"'
-        requests = "rate(http_requests_total{%s}[5m])"
-        failed = f'{me},status=~"5.."'
-        errors = f"sum({requests % failed}) / sum({requests % me})"
-        slow = f"histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{{{me}}}[5m])))"
-        scaler = f'{{horizontalpodautoscaler="{self.identity}"}}'
-        replicas = "kube_horizontalpodautoscaler_status_current_replicas"
-        limits = "kube_horizontalpodautoscaler_spec"
-        grown = f"{replicas}{scaler} >= {limits}_max_replicas{scaler} > {limits}_min_replicas{scaler}"
-        dimensions = {"Namespace": self.cluster.namespace, "Service": self.identity}
-        alarm = Alarm("service_number_of_running_pods", dimensions, "Maximum", below=1, minutes=3)
-        name, percent, seconds = self.name, self.error_percent, self.latency_seconds
-        return (
-            Signal(
-                "Down",
-                "critical",
-                f"sum(up{{{me}}}) == 0 or absent(up{{{me}}})",
-                2,
-                f"No replica of endpoint {name} answers",
-                alarm,
-            ),
-            Signal(
-                "Errors",
-                "critical",
-                f"{errors} > {percent / 100:g}",
-                5,
-                f"Endpoint {name} answers more than {percent:g} % of requests with an error",
-            ),
-            Signal(
-                "Slow",
-                "warning",
-                f"{slow} > {seconds:g}",
-                10,
-                f"The 95th percentile of endpoint {name}'s response times is above {seconds:g} s",
-            ),
-            Signal("AtMaximum", "warning", grown, 15, f"Endpoint {name} runs as many replicas as it may"),
-        )
+    def records(self) -> tuple[Record, ...]:
+        """Traffic, share of errors, percentiles of latency, and what `slo` wants."""
+        return endpoint_signals.records(self)
+
+    def exports(self) -> tuple[str, ...]:
+        """The metrics of a served model, or those of its runtime."""
+        return endpoint_signals.exports(self)
 
     # ------------------------------------------------------------------------------------ expansion
 
     def expand(self, scope: Scope) -> None:
-        """Identity and address; where there is an image, the Deployment, its autoscaler, its disruption budget, and
-        who may call it."""
+        """Identity and addresses; where there is something to serve, its pods, how many there are, and who may call."""
         if not needs_kubernetes(scope):
             return
+        endpoint_checks.check(self, scope)
+        endpoint_checks.tell(self, scope)
         check_placement(scope, self.cluster, self.pool, self.request)
         namespace = self.cluster.namespace
-        account = connect(scope, namespace, self.read_stores, self.writes, anonymizes=self.anonymizes)
-        add_service(scope, namespace, self.port, awaited=self.image is not None)
-        if self.image is not None:
+        writes = (*self.writes, *([self.request_log] if self.request_log else []))
+        account = connect(scope, namespace, self.read_stores, writes, anonymizes=self.anonymizes)
+        endpoint_model.open_way(scope, namespace, self.model)
+        # There may be no pods behind it, at night and before the first version.
+        add_service(scope, namespace, self.port, awaited=self.waits_for is None and self.hours is None)
+        endpoint_address.add(self, scope)
+        fallback.add(self, scope)
+        if self.waits_for is None:
+            release.describe(self, scope)
             self._deployment(scope, account)
-            self._check_callers(scope)
-            callers = {place.name: place.namespace for place in (self.cluster, *self.callers)}
-            let_call(scope, namespace, self.port, callers, self.called_from)
+            self._let_in(scope)
 
-    def _check_callers(self, scope: Scope) -> None:
-        """Note as errors callers whose pods cannot find it: its address is one within its cluster."""
-        for place in self.callers:
-            if scope.cluster_of(place.namespace) != scope.cluster_of(self.cluster.namespace):
-                scope.problem(
-                    f"endpoint {self.name!r} names a caller in another Kubernetes cluster, {place.name!r}",
-                    detail="Network policies and the addresses of services end with the cluster.",
-                    remedy=f"Take {place.name} out of `callers`, and let it call an address of an ingress controller.",
-                    code="endpoint-caller-elsewhere",
-                )
+    def _let_in(self, scope: Scope) -> None:
+        namespace = self.cluster.namespace
+        callers = {place.name: place.namespace for place in (self.cluster, *self.callers)}
+        world = [self.address.controller_namespace] if self.address else []
+        let_call(scope, namespace, self.pod_port, callers, list(dict.fromkeys([*self.called_from, *world])))
+        if self.scraped_at and self.scraped_at[0] != self.pod_port:
+            let_scrape(scope, namespace, self.scraped_at[0])
 
     def _deployment(self, scope: Scope, account: Ref) -> None:
-        namespace = self.cluster.namespace
-        template = {
-            "metadata": {
-                "labels": pod_labels(scope),
-                "annotations": {
-                    "prometheus.io/scrape": "true",
-                    "prometheus.io/port": str(self.port),
-                    "prometheus.io/path": self.metrics_path,
-                },
-            },
-            "spec": endpoint_pod.spec(self, scope, account),
-        }
-        spec = {
-            # No `replicas`: the autoscaler owns them.
-            "selector": {"matchLabels": selector(scope)},
-            "template": template,
-            "revisionHistoryLimit": 5,
-            "progressDeadlineSeconds": self.startup_seconds + 300,
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
-        }
-        deployment = scope.kubernetes(
-            "deployment", "apps/v1", "Deployment", self.identity, {"spec": spec}, namespace=namespace
-        )
-        scale = self.scale_in(scope.environment.tier)
-        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": Ref(deployment.node, ("metadata", "name"))}
-        cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": scale.cpu_percent}}
-        scaler = {
-            "scaleTargetRef": target,
-            "minReplicas": scale.min,
-            "maxReplicas": scale.max,
-            "metrics": [{"type": "Resource", "resource": cpu}],
-            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 300}},
-        }
-        scope.kubernetes(
-            "autoscaler",
-            "autoscaling/v2",
-            "HorizontalPodAutoscaler",
-            self.identity,
-            {"spec": scaler},
-            namespace=namespace,
-        )
-        budget = {
-            "selector": {"matchLabels": selector(scope)},
-            # One at a time, also where there is only one: a budget that allows none blocks every drain of a node.
-            "maxUnavailable": 1 if scale.min < 4 else "25%",
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
-        }
-        scope.kubernetes(
-            "disruption-budget",
-            "policy/v1",
-            "PodDisruptionBudget",
-            self.identity,
-            {"spec": budget},
-            namespace=namespace,
-        )
+        files = endpoint_pod.add_files(self, scope)
+        scaled = add_workload(self, scope, lambda served: endpoint_pod.template(served, scope, account, files))
+        endpoint_scale.add(self, scope, scaled)

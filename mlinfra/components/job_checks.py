@@ -34,6 +34,11 @@ def check_fields(job: TrainingJob) -> None:
         raise ValueError(f"command: {why}, so it has to be given")
     if job.ray and job.fatal_exit_codes:
         raise ValueError("fatal_exit_codes: KubeRay does not look at exit codes; leave them out of a job with ray")
+    if job.fresh_days is not None and job.fresh_days >= job.keep_days:
+        raise ValueError(
+            f"fresh_days is {job.fresh_days}, and runs that have ended are kept for {job.keep_days} days: nobody could "
+            "tell; raise keep_days"
+        )
     names = job_pod.taken_names(job)
     taken = sorted(name for name in job.env if name in names or name.startswith(job_pod.OURS))
     if taken:

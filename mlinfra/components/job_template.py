@@ -1,10 +1,12 @@
-"""The template of a `TrainingJob`'s runs: a suspended CronJob, which never makes one by itself.
+"""The template of a job's runs: a CronJob, which never makes one by itself where it is suspended.
 
 A run is a Job that is made from it: by `mlinfra run`, or by `kubectl create job --from=cronjob/fit …`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mlinfra.components import job_pod, job_ranks, job_ray
@@ -31,8 +33,33 @@ _DAY: Final = 86_400
 _KEPT: Final = 1000
 
 
-def add(job: TrainingJob, scope: Scope, account: Ref) -> None:
-    """The template, and what its pods need: files in ConfigMaps, and the Service of the ranks."""
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When Kubernetes makes a run of a template by itself (Kubernetes, "CronJob").
+
+    A run that cannot begin within `seconds` of its time is left out, and so is one whose predecessor still goes on.
+    """
+
+    schedule: str
+    time_zone: str
+    seconds: int
+
+    def fields(self) -> dict[str, Value]:
+        """The fields of a CronJob that say so."""
+        return {
+            "schedule": self.schedule,
+            "timeZone": self.time_zone,
+            "suspend": False,
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": self.seconds,
+        }
+
+
+def add(job: TrainingJob, scope: Scope, account: Ref, due: Due | None = None) -> None:
+    """The template, and what its pods need: files in ConfigMaps, and the Service of the ranks.
+
+    Where it says when runs are `due` Kubernetes makes them, besides those that people ask for.
+    """
     namespace = job.cluster.namespace
     maps, labels = _maps(job, scope), _labels(job, scope)
     if job.ray:
@@ -44,17 +71,23 @@ def add(job: TrainingJob, scope: Scope, account: Ref) -> None:
         "metadata": {"labels": labels},
         "spec": _job(job, scope, job_pod.single(job, scope, account, maps, service)),
     }
+    add_template(scope, namespace, template, due)
+
+
+def add_template(scope: Scope, namespace: Value, template: Mapping[str, Value], due: Due | None = None) -> None:
+    """The CronJob of `scope`'s component that runs are made from; `template` is the whole Job.
+
+    It makes runs by itself only where it says when they are `due`.
+    """
     spec = {
-        "schedule": _NEVER,
-        "suspend": True,
+        **(due.fields() if due else {"schedule": _NEVER, "suspend": True}),
         # Jobs that kubectl makes from it belong to it, and it deletes all but a few of those that have ended.
         "successfulJobsHistoryLimit": _KEPT,
         "failedJobsHistoryLimit": _KEPT,
-        "jobTemplate": template,
+        "jobTemplate": dict(template),
     }
-    scope.kubernetes(
-        TEMPLATE, "batch/v1", "CronJob", job.identity, {"spec": spec}, namespace=namespace, labels=selector(scope)
-    )
+    name = scope.component.identity
+    scope.kubernetes(TEMPLATE, "batch/v1", "CronJob", name, {"spec": spec}, namespace=namespace, labels=selector(scope))
 
 
 def _labels(job: TrainingJob, scope: Scope) -> dict[str, Value]:

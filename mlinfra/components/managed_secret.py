@@ -109,11 +109,16 @@ class ManagedSecret(DataStore):
     def variables_in(self, scope: Scope, namespace: Value) -> dict[str, Value]:
         """In a namespace that has it also `HUB_TOKEN`, the value."""
         found = super().variables_in(scope, namespace)
+        if key := self.key_in(namespace):
+            found[self.variable_name] = {"secretKeyRef": key}
+        return found
+
+    def key_in(self, namespace: Value) -> dict[str, Value] | None:
+        """The Kubernetes Secret in a namespace, `name`, and where in it the value is, `key`; None: it has none."""
         for cluster in self.in_cluster:
             if cluster.namespace == namespace:
-                name = self.output(_local(cluster), "metadata", "name")
-                found[self.variable_name] = {"secretKeyRef": {"name": name, "key": "value"}}
-        return found
+                return {"name": self.output(_local(cluster), "metadata", "name"), "key": "value"}
+        return None
 
     # ------------------------------------------------------------------------------------ expansion
 

@@ -83,24 +83,24 @@ class StoredModel(Structure):
     name: str
     """The model's name: letters, digits and `_.-`."""
 
-    version: str
-    """Its version, in the same characters. What is in it is not checked: an endpoint may be declared before the first
-    version is there."""
+    version: str | None
+    """Its version, in the same characters; what is in it is not checked. None: there is none yet, and what serves it
+    waits: `version=p.model_version`, a parameter that the first version is given by."""
 
     @model_validator(mode="after")
     def _has_a_folder(self) -> Self:
-        _folder_of(self.name, self.version)
+        _folder_of(self.name, "1" if self.version is None else self.version)
         return self
 
     @property
     def uri(self) -> Value:
-        """Where it is: `s3://bucket/models/<name>/<version>`."""
-        return self.store.version_uri(self.name, self.version)
+        """Where it is: `s3://bucket/models/<name>/<version>`; a `ValueError` where there is no version yet."""
+        return self.store.version_uri(self.name, self.version or "")
 
     @property
     def folder(self) -> ModelStore:
         """The version as a store of its own, to be read like any other; it is no component of the blueprint."""
-        prefix = f"{self.store.folder}{_folder_of(self.name, self.version)}"
+        prefix = f"{self.store.folder}{_folder_of(self.name, self.version or '')}"
         return _Version.model_construct(name=self.store.name, bucket=self.store.bucket, prefix=prefix)
 
 

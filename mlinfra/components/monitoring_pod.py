@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mlinfra.components import prometheus
+from mlinfra.components.metric_sources import STATE_METRICS
+from mlinfra.components.monitoring_part import NOBODY
 from mlinfra.components.people import bind
 from mlinfra.components.workload import COMPONENT_LABEL, HTTP, Request, container_security, pod_security
 from mlinfra.expansion import Scope
@@ -13,19 +15,16 @@ from mlinfra.graph import Ref, Value
 if TYPE_CHECKING:
     from mlinfra.components.monitoring import Monitoring
 
-PORT: Final = 9090
+PORT: Final = prometheus.PORT
 _DATA: Final = "/prometheus"
-_NOBODY: Final = 65534  # the user that both images are built for
 _STATE_METRICS: Final = Request(cpu=0.05, memory=0.125)
-_WATCHED: Final = {"": ("pods",), "autoscaling": ("horizontalpodautoscalers",), "batch": ("jobs",)}
-"""Resources that kube-state-metrics watches, by API group."""
 
 
 def permissions(scope: Scope, namespace: Value, account: Ref) -> None:
-    """A role to find the namespace's pods, autoscalers and jobs, nothing else, for the service account."""
+    """A role to find the namespace's pods, and what else kube-state-metrics tells of, for the service account."""
     rules = [
         {"apiGroups": [group], "resources": list(resources), "verbs": ["get", "list", "watch"]}
-        for group, resources in _WATCHED.items()
+        for group, resources in STATE_METRICS.items()
     ]
     subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
     bind(scope, "discovery", scope.component.identity, rules, [subject], namespace)
@@ -38,8 +37,8 @@ def spec(monitoring: Monitoring, account: Ref, config: Ref, retention_days: int)
         "automountServiceAccountToken": True,
         "enableServiceLinks": False,
         "priorityClassName": monitoring.cluster.priority_class("serving"),
-        "securityContext": pod_security(_NOBODY),
-        "containers": [_prometheus(monitoring, retention_days), _state_metrics(monitoring)],
+        "securityContext": pod_security(NOBODY),
+        "containers": [_prometheus(monitoring, retention_days), state_metrics(monitoring)],
         "volumes": [
             {"name": "config", "configMap": {"name": config}},
             # Room for the write-ahead log on top of what retention counts.
@@ -73,9 +72,9 @@ def _prometheus(monitoring: Monitoring, retention_days: int) -> dict[str, Value]
     }
 
 
-def _state_metrics(monitoring: Monitoring) -> dict[str, Value]:
+def state_metrics(monitoring: Monitoring) -> dict[str, Value]:
     """Flags: kube-state-metrics, "Command line arguments"; only our namespace, and the label that tells components."""
-    resources = ",".join(name for names in _WATCHED.values() for name in names)
+    resources = ",".join(name for names in STATE_METRICS.values() for name in names)
     return {
         "name": "kube-state-metrics",
         "image": monitoring.state_metrics_image,

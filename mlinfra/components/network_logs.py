@@ -10,7 +10,7 @@ from typing import Final
 
 from mlinfra.components.access import Grant, account_id, add_role, allow, arn_here, permit, trusted
 from mlinfra.components.bucket import Bucket
-from mlinfra.components.key import Key
+from mlinfra.components.log_groups import SERVICE_USES, add_log_group
 from mlinfra.components.network_values import FlowLogs
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
@@ -20,9 +20,6 @@ _DELIVERY: Final = "delivery.logs.amazonaws.com"
 _TRAFFIC: Final = {"all": "ALL", "accepted": "ACCEPT", "rejected": "REJECT"}
 _WRITES: Final = ("logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents")
 """What flow logs do to a log group that is there."""
-
-_USES: Final = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey")
-"""What a service does to the key that it encrypts with."""
 
 
 def add_flow_logs(scope: Scope, vpc: Ref, wanted: FlowLogs) -> None:
@@ -36,15 +33,8 @@ def add_flow_logs(scope: Scope, vpc: Ref, wanted: FlowLogs) -> None:
 def _to_cloudwatch(scope: Scope, wanted: FlowLogs) -> tuple[dict[str, Value], tuple[str, ...]]:
     """A log group, and a role that writes to it."""
     name = f"/mlinfra/flow-logs/{scope.label_name(limit=200)}"
-    inputs: dict[str, Value] = {
-        "name": name,
-        "retentionInDays": wanted.days or scope.environment.tier.defaults.flow_log_days,
-        "tags": scope.tags,
-    }
-    if wanted.key is not None:
-        inputs["kmsKeyId"] = wanted.key.arn
-        _let_encrypt(scope, wanted.key, name)
-    group = scope.aws("logs", "aws:cloudwatch/logGroup:LogGroup", inputs)
+    days = wanted.days or scope.environment.tier.defaults.flow_log_days
+    group = add_log_group(scope, "logs", name, days=days, key=wanted.key)
     arn = Ref(group.node, ("arn",))
     # Flow logs of this account and region alone.
     trust = trusted("vpc-flow-logs.amazonaws.com", _here(scope, "ec2", "vpc-flow-log/*"))
@@ -52,20 +42,6 @@ def _to_cloudwatch(scope: Scope, wanted: FlowLogs) -> tuple[dict[str, Value], tu
     written = permit(scope, "logs-policy", role, [Grant(_WRITES, (arn, join(arn, ":*")))], "write")
     place = {"logDestinationType": "cloud-watch-logs", "logDestination": arn, "iamRoleArn": Ref(role.node, ("arn",))}
     return place, (written.node,)
-
-
-def _let_encrypt(scope: Scope, key: Key, group: str) -> None:
-    """Let CloudWatch Logs use a key for one log group (CloudWatch Logs user guide, "Encrypt log data in CloudWatch Logs
-    using AWS Key Management Service")."""
-    place = arn_here(scope, "logs", f"log-group:{group}")
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": f"logs.{scope.environment.region}.amazonaws.com"},
-        "Action": [*_USES],
-        "Resource": "*",
-        "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": place}},
-    }
-    allow(scope, key.arn.node, statement)
 
 
 def _to_bucket(scope: Scope, bucket: Bucket) -> tuple[dict[str, Value], tuple[str, ...]]:
@@ -80,7 +56,7 @@ def _to_bucket(scope: Scope, bucket: Bucket) -> tuple[dict[str, Value], tuple[st
     looks = {"Action": ["s3:GetBucketAcl", "s3:ListBucket"], "Resource": arn, "Condition": place}
     allow(scope, after, {**principal, **looks})
     if bucket.key_arn is not None:
-        allow(scope, bucket.key_arn.node, {**principal, "Action": [*_USES], "Resource": "*", "Condition": place})
+        allow(scope, bucket.key_arn.node, {**principal, "Action": [*SERVICE_USES], "Resource": "*", "Condition": place})
     return {"logDestinationType": "s3", "logDestination": arn}, (after,)
 
 

@@ -115,19 +115,23 @@ def is_closed(scope: Scope, namespace: Value) -> bool:
 
 
 def let_out(
-    scope: Scope, namespace: Value, *rules: Mapping[str, Value], labels: Mapping[str, str] | None = None
+    scope: Scope,
+    namespace: Value,
+    *rules: Mapping[str, Value],
+    labels: Mapping[str, str] | None = None,
+    local: str = _EGRESS,
 ) -> None:
     """Let the pods of `scope`'s component, or those with these labels, connect to more.
 
-    One policy of the component has all that it is given. Where the namespace is open there is none: it would close it
-    for these pods.
+    One policy of the component has all that it is given, unless another node is named. Where the namespace is open
+    there is none: it would close it for these pods.
     """
     if not is_closed(scope, namespace):
         return
-    name = scope.component.node(_EGRESS)
+    name = scope.component.node(local)
     if name not in scope.expansion.nodes:
         spec = {"podSelector": {"matchLabels": labels or selector(scope)}, "policyTypes": ["Egress"], "egress": []}
-        _add(scope, _EGRESS, f"{scope.component.identity}.{_EGRESS}", spec, namespace)
+        _add(scope, local, f"{scope.component.identity}.{local}", spec, namespace)
     node = scope.expansion.nodes[name]
     spec = node.inputs["spec"]
     added = [dict(rule) for rule in rules if dict(rule) not in spec["egress"]]
@@ -151,26 +155,46 @@ def among(scope: Scope, namespace: Value, labels: Mapping[str, str] | None = Non
 
 
 def let_call(
-    scope: Scope, namespace: Value, port: int, callers: Mapping[str, Value], others: Sequence[str] = ()
+    scope: Scope,
+    namespace: Value,
+    port: int,
+    callers: Mapping[str, Value],
+    others: Sequence[str] = (),
+    *,
+    labels: Mapping[str, str] | None = None,
+    part: str = "",
 ) -> None:
-    """Let the pods of whole namespaces connect to those of `scope`'s component.
+    """Let the pods of whole namespaces connect to those of `scope`'s component, or of a part of it with these labels.
 
     `callers` are namespaces of this blueprint, by the names of their components; where they are closed they get a
     policy that lets them out. `others` are names of namespaces of which nothing is known here.
     """
+    called, before = labels or selector(scope), f"{part}-" if part else ""
+    name = ".".join(filter(None, (scope.component.identity, part)))
     if is_closed(scope, namespace):
         spaces = [*callers.values(), *others]
         spec = {
-            "podSelector": {"matchLabels": selector(scope)},
+            "podSelector": {"matchLabels": dict(called)},
             "policyTypes": ["Ingress"],
             "ingress": [{"from": [pods({}, space) for space in spaces], **tcp(port)}],
         }
-        _add(scope, "callers", f"{scope.component.identity}.callers", spec, namespace)
+        _add(scope, f"{before}callers", f"{name}.callers", spec, namespace)
     for caller, space in callers.items():
         if is_closed(scope, space):
-            out = [{"to": [pods(selector(scope), namespace)], **tcp(port)}]
+            out = [{"to": [pods(called, namespace)], **tcp(port)}]
             spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": out}
-            _add(scope, f"calls-from-{caller}", f"{scope.component.identity}.calls", spec, space)
+            _add(scope, f"{before}calls-from-{caller}", f"{name}.calls", spec, space)
+
+
+def let_scrape(scope: Scope, namespace: Value, port: int) -> None:
+    """Let the pods of a namespace connect to a port of `scope`'s component in it that is for metrics alone."""
+    if not is_closed(scope, namespace):
+        return
+    mine, name = {"podSelector": {"matchLabels": selector(scope)}}, scope.component.identity
+    everybody = [{"from": [{"podSelector": {}}], **tcp(port)}]
+    _add(scope, "scraped", f"{name}.scraped", {**mine, "policyTypes": ["Ingress"], "ingress": everybody}, namespace)
+    out = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [mine], **tcp(port)}]}
+    _add(scope, "scrapes", f"{name}.scrapes", out, namespace)
 
 
 def _add(scope: Scope, local: str, name: str, spec: Mapping[str, Value], namespace: Value) -> None:

@@ -6,13 +6,14 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from mlinfra.authoring import Component, Many
+from mlinfra.authoring import Many
 from mlinfra.components import network_policies
 from mlinfra.components.access import Grant, service_account
 from mlinfra.components.image_repository import SIGN_IN
 from mlinfra.components.network_policies import Egress
 from mlinfra.components.people import Groups, add_roles
 from mlinfra.components.quantities import GPU, cores, gibibytes
+from mlinfra.components.signals import Signal, Watched
 from mlinfra.components.values import Quota
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
@@ -26,7 +27,7 @@ SYSTEM_PRIORITIES: Final = ("system-cluster-critical", "system-node-critical")
 """Kubernetes' own classes: their pods take the place of any other (Kubernetes, "Pod Priority and Preemption")."""
 
 
-class Place(Component):
+class Place(Watched):
     """A namespace of its own for workloads: a `TrainingCluster`, or a `Team` in one."""
 
     said_as: ClassVar[str] = "TrainingCluster or Team"
@@ -75,6 +76,21 @@ class Place(Component):
     @abstractmethod
     def priority_class(self, priority: Priority) -> Ref:
         """The name of a priority class."""
+
+    def signals(self) -> tuple[Signal, ...]:
+        """A quota that is nearly used up, pods that find no machine.
+
+        The metrics are kube-state-metrics' ("ResourceQuota Metrics", "Pod Metrics").
+        """
+        quota = 'kube_resourcequota{resourcequota="%s",type="%s"}'
+        used, hard = (quota % (self.identity, what) for what in ("used", "hard"))
+        full = f"{used} / ignoring (type) ({hard} > 0) > 0.9"
+        waiting = "sum(kube_pod_status_unschedulable) > 0"
+        nearly = f"Pods in {self.name} have nine tenths of a part of its quota"
+        return (
+            Signal("QuotaNearlyFull", "warning", full, 15, nearly),
+            Signal("PodsWaiting", "warning", waiting, 60, f"Pods in {self.name} have found no machine for an hour"),
+        )
 
     # ------------------------------------------------------------------------------------ expansion
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from mlinfra.components.access import Classification, DataStore, Grant, account_id, partition, policy
 from mlinfra.components.key import Key
 from mlinfra.components.key_use import check_key
+from mlinfra.components.signals import Alarm, Signal, Watched
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws
 from mlinfra.expansion import Scope
@@ -20,11 +21,15 @@ DEAD_LETTER_DAYS: Final = 14
 """The longest that SQS keeps a message. A message's age counts from when it was first sent, so that its dead-letter
 queue has to keep it longer than the queue (SQS developer guide, "Using dead-letter queues")."""
 
+METRICS: Final = "AWS/SQS"
+"""SQS' namespace in CloudWatch."""
+_NEARLY: Final = 0.8
+
 LONGEST_NAME: Final = 80
 LONGEST_POLL: Final = 20
 
 
-class Queue(DataStore):
+class Queue(DataStore, Watched):
     """An SQS queue: messages wait in it until a worker has done what they ask for.
 
     A worker that reads it takes a message, does the work and deletes the message; a message that was taken and not
@@ -33,6 +38,9 @@ class Queue(DataStore):
 
     With `Bucket("data", notifications=[Notification(to=queue)])` each new object of the bucket sends a message.
     Containers that read or write the queue get its address in `<NAME>_URL`.
+
+    A `Monitoring` that watches it has CloudWatch alarms for messages that nobody could handle, and for those that are
+    about to be lost because nobody takes them.
     """
 
     holds_data: ClassVar[bool] = True
@@ -97,6 +105,34 @@ class Queue(DataStore):
         """`JOBS_URL` for a queue `jobs`."""
         return {f"{self.identity.replace('-', '_').upper()}_URL": self.url}
 
+    # ------------------------------------------------------------------------------------ watching
+
+    def signals(self) -> tuple[Signal, ...]:
+        """Messages in the dead-letter queue; messages that wait for nearly as long as the queue keeps them.
+
+        Source: SQS developer guide, "Available CloudWatch metrics for Amazon SQS"; a queue that is not in use reports
+        nothing.
+        """
+        longest = int(self.retention_days * DAY * _NEARLY)
+        return (
+            Signal(
+                "DeadLetters",
+                "warning",
+                "",
+                5,
+                f"Messages of queue {self.name} could not be handled and are in its dead-letter queue",
+                _alarm("ApproximateNumberOfMessagesVisible", self.output("dead-letters", "name"), 0),
+            ),
+            Signal(
+                "MessagesExpire",
+                "critical",
+                "",
+                5,
+                f"Messages of queue {self.name} are about to be lost: nobody takes them",
+                _alarm("ApproximateAgeOfOldestMessage", self.output("queue", "name"), longest),
+            ),
+        )
+
     # ------------------------------------------------------------------------------------ expansion
 
     def expand(self, scope: Scope) -> None:
@@ -160,3 +196,8 @@ class Queue(DataStore):
             {"queueUrl": Ref(queue.node, ("url",)), "policy": policy([only_tls])},
         )
         return queue
+
+
+def _alarm(metric: str, queue: Ref, above: float) -> Alarm:
+    dimensions = {"QueueName": queue}
+    return Alarm(metric, dimensions, "Maximum", above=above, namespace=METRICS, missing="notBreaching")

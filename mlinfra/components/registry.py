@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from mlinfra.authoring import Component
+from mlinfra.components.batch_inference import BatchInference
 from mlinfra.components.bucket import Bucket
 from mlinfra.components.database import Database
 from mlinfra.components.dataset import Dataset
+from mlinfra.components.drift_monitor import DriftMonitor
 from mlinfra.components.endpoint import Endpoint
 from mlinfra.components.image_repository import ImageRepository
 from mlinfra.components.job_queue import JobQueue
 from mlinfra.components.key import Key
+from mlinfra.components.load_test import LoadTest
 from mlinfra.components.managed_secret import ManagedSecret
 from mlinfra.components.model_store import ModelStore
 from mlinfra.components.monitoring import Monitoring
@@ -43,6 +46,9 @@ KINDS: Final[tuple[type[Component], ...]] = (
     TrainingVm,
     Workspace,
     Endpoint,
+    BatchInference,
+    LoadTest,
+    DriftMonitor,
     Monitoring,
     Raw,
 )

@@ -5,36 +5,52 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator
 
 from mlinfra.authoring import Component
+from mlinfra.components.promql import metrics_in
+from mlinfra.components.values import TeamName
 from mlinfra.components.workload import COMPONENT_LABEL
+from mlinfra.expansion import DOMAIN, Scope
 from mlinfra.graph import Value
 
 PROMETHEUS_LABEL: Final = re.sub(r"[^A-Za-z0-9]", "_", COMPONENT_LABEL)
 """The label of a component's pods as Prometheus and kube-state-metrics write it."""
 
+VARIANT_LABEL: Final = f"{DOMAIN}/variant"
+"""The label of an endpoint's pods that says which of its variants they are."""
+
+PROMETHEUS_VARIANT: Final = re.sub(r"[^A-Za-z0-9]", "_", VARIANT_LABEL)
+
 Severity = Literal["critical", "warning"]
 """Critical: something is broken now. Warning: it will break, or works badly."""
 
 
+INSIGHTS: Final = "ContainerInsights"
+"""The namespace in CloudWatch of Container Insights' metrics."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A CloudWatch alarm on a Container Insights metric, for clusters on EKS.
+    """A CloudWatch alarm.
 
-    It goes off when `statistic` of the metric is less than `below` for `minutes`. No data counts as broken. The
-    cluster's name is added to `dimensions`. Source of metrics and dimensions: CloudWatch user guide, "Amazon EKS and
-    Kubernetes Container Insights metrics".
+    It goes off when `statistic` of the metric is less than `below`, or more than `above`, for `minutes`. `missing` says
+    what no data counts as. Metrics of Container Insights are those of clusters on EKS; the cluster's name is added to
+    their `dimensions`. Source of metrics and dimensions: CloudWatch user guide, "Amazon EKS and Kubernetes Container
+    Insights metrics"; for other namespaces, the guide of the service.
     """
 
     metric: str
     dimensions: Mapping[str, Value]
     statistic: Literal["Average", "Minimum", "Maximum", "Sum"]
-    below: float
-    minutes: int
+    below: float | None = None
+    above: float | None = None
+    minutes: int = 5
+    namespace: str = INSIGHTS
+    missing: Literal["breaching", "notBreaching", "ignore"] = "breaching"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +58,9 @@ class Signal:
     """One condition.
 
     `name` is in camel case and unique within the component; `expression` is PromQL that gives a result while the
-    condition holds; `minutes` says for how long it must hold. `summary` is one sentence.
+    condition holds, empty where CloudWatch alone knows of it, by `alarm`; `minutes` says for how long it must hold.
+    `summary` is one sentence. `lookback_days` says how many days back the expression looks: series have to be kept for
+    longer.
     """
 
     name: str
@@ -51,19 +69,64 @@ class Signal:
     minutes: int
     summary: str
     alarm: Alarm | None = None
+    lookback_days: int = 0
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """The metrics that the expression reads: each has to come from somewhere."""
+        return metrics_in(self.expression)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A recording rule: `name`, which has a colon in it, is the series that the expression comes to.
+
+    The label `component` is set by `Monitoring`; `labels` are further ones.
+    """
+
+    name: str
+    expression: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """The metrics that the expression reads."""
+        return metrics_in(self.expression)
 
 
 class Watched(Component):
     """A component that can be watched, such as an `Endpoint` or a `TrainingJob`."""
 
+    pushes: ClassVar[bool] = False
+    """Whether its pods push metrics: `Monitoring` then runs a Pushgateway, and tells the component where it is."""
+
+    team: TeamName | None = None
+    """The team that hears of its alerts, as the route's `teams` name it; by default the `Team` whose namespace it is
+    in, else the owner in the stack file."""
+
     @abstractmethod
     def signals(self) -> tuple[Signal, ...]:
         """The conditions to watch for."""
 
+    def records(self) -> tuple[Record, ...]:
+        """Series that are worked out all the time, for its signals and for dashboards."""
+        return ()
+
+    def exports(self) -> tuple[str, ...]:
+        """The metrics that come from its own pods, scraped or pushed: names, or beginnings of names with `*` behind."""
+        return ()
+
+    def push_to(self, scope: Scope, address: Value) -> None:
+        """Learn the Pushgateway's address, `http://name.namespace.svc:port`.
+
+        It is called after the component has been expanded, with `Monitoring`'s scope: a component that pushes sets an
+        environment variable of its pods.
+        """
+
 
 def _is_watched(value: object) -> object:
     if isinstance(value, Component) and not isinstance(value, Watched):
-        raise ValueError(f"{value!r} cannot be watched; endpoints and training jobs can")
+        raise ValueError(f"{value!r} cannot be watched; endpoints, jobs, clusters, databases, queues and buckets can")
     return value
 
 

@@ -54,6 +54,26 @@ class TrainingCluster(Place):
     kueue: bool = False
     """Whether Kueue runs in the cluster: every training job then waits in a `JobQueue`. Kueue is not installed."""
 
+    prometheus_operator: bool = False
+    """Whether the Prometheus operator, 0.73 or newer, runs in the cluster and looks at all namespaces: a `Monitoring`
+    is then made of its custom resources. It is not installed."""
+
+    argo_rollouts: bool = False
+    """Whether Argo Rollouts' controller runs in the cluster, in the namespace `argo-rollouts`: endpoints may then have
+    a `Canary`, and it takes care of `BlueGreen`. It is not installed."""
+
+    argo_gateway_plugin: bool = False
+    """Whether that controller has its plugin for Gateway API, `argoproj-labs/gatewayAPI`: a `Canary` may then share
+    traffic by the weights of the endpoint's HTTPRoute. It is not installed."""
+
+    gateway_api: bool = False
+    """Whether a controller for the Gateway API runs in the cluster: endpoints may then have a `GatewayAddress`. It is
+    not installed."""
+
+    metrics_adapter: bool = False
+    """Whether an adapter gives metrics of Prometheus to autoscalers in the cluster, such as the Prometheus adapter or
+    KEDA: endpoints may then scale by one (`Autoscale(metric=…)`). It is not installed."""
+
     repository: ImageRepository | None = None
     """Where builds within the cluster push images; by default a repository of its own."""
 

@@ -138,6 +138,10 @@ class TrainingJob(Watched, Workload):
     """Days that a run which has ended stays to be looked at, with the logs of its pods. After that the same inputs make
     a new run. KubeRay keeps RayJobs until somebody deletes them."""
 
+    fresh_days: int | None = Field(default=None, ge=1, le=365)
+    """Days within which some run has to end well, as a model is to be trained again; `Monitoring` warns where none did.
+    Fewer than `keep_days`: it is told by the runs that are still there."""
+
     grace_seconds: int | None = Field(default=None, ge=0, le=3600)
     """Seconds that a pod has between SIGTERM and its end; by default 30, with checkpoints 90. On spot machines at most
     110."""
@@ -173,8 +177,8 @@ class TrainingJob(Watched, Workload):
         return self.deadline_hours * 3600
 
     def signals(self) -> tuple[Signal, ...]:
-        """A run that failed, a run that is about to meet its deadline."""
-        return job_signals.signals(self) if self.image else ()
+        """A run that failed or is about to meet its deadline, no run in time, GPUs that are not used."""
+        return (*job_signals.signals(self), *job_signals.upkeep(self)) if self.image else ()
 
     def expand(self, scope: Scope) -> None:
         """The identity, and the template where there is an image."""

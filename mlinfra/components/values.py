@@ -104,6 +104,9 @@ class Receiver(_Text):
         return self.partition(":")[2]
 
 
+TeamName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$")]
+"""A team, as a route of alerts names it: lower-case letters, digits, hyphens, dots."""
+
 NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 """Names in Kubernetes (Kubernetes, "Object Names and IDs"): labels by RFC 1123, and subdomains."""
@@ -111,6 +114,30 @@ StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-
 
 class Structure(Documented):
     """Base of values with several fields: no unknown field, no type guessed, frozen."""
+
+
+class ScaleMetric(Structure):
+    """A metric of Prometheus that the number of replicas follows, as the cluster's metrics adapter gives it.
+
+        Autoscale(min=2, max=20, metric=ScaleMetric(name="http_requests", target=50))
+
+    aims at 50 requests a second for each replica, where the Prometheus adapter runs with its default rules, which make
+    rates of counters and take `_total` off their names. The cluster has to say that there is an adapter:
+    `TrainingCluster(…, metrics_adapter=True)`.
+    """
+
+    name: str = Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=200)
+    """Its name in the adapter: of `custom.metrics.k8s.io`, or with `of="elsewhere"` of `external.metrics.k8s.io`."""
+
+    target: float = Field(gt=0, le=1_000_000_000)
+    """What each replica should have of it on average. The metric's own unit; three decimals count."""
+
+    of: Literal["pods", "elsewhere"] = "pods"
+    """Whose metric it is: the replicas' own, or that of something else, such as the length of a queue, which is shared
+    out between them."""
+
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    """Which of the metric's series count; by default all, of `pods` those of the replicas."""
 
 
 class Autoscale(Structure):
@@ -122,24 +149,44 @@ class Autoscale(Structure):
     max: int = Field(ge=1, le=1000)
     """Most replicas."""
 
-    cpu_percent: int = Field(default=70, ge=10, le=100)
-    """Average CPU use that the autoscaler aims at, in percent of what each replica requests."""
+    cpu_percent: Annotated[int, Field(ge=10, le=100)] | None = 70
+    """Average CPU use that the autoscaler aims at, in percent of what each replica requests. None: CPU does not count,
+    as where GPUs do the work; then there has to be a metric."""
+
+    metric: ScaleMetric | None = None
+    """A metric of Prometheus that counts, too: of what it asks for and what CPU use asks for, the more is taken."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.min > self.max:
             raise ValueError(f"min is {self.min}, which is more than max, {self.max}")
+        if self.cpu_percent is None and self.metric is None:
+            raise ValueError("neither cpu_percent nor metric is given, so nothing would move the number of replicas")
         return self
 
 
-class Route(Structure):
-    """Where alerts go, by how much they matter."""
+class TeamRoute(Structure):
+    """Where the alerts of one team go, by how much they matter."""
 
     critical: Receiver
     """Who is woken: something is broken now."""
 
     warning: Receiver
     """Who should look in working hours: something will break, or works badly."""
+
+
+class Route(TeamRoute):
+    """Where alerts go, by how much they matter, and by whose they are:
+
+    `Route(critical="pagerduty:ml", warning="slack:#ml", teams={"ads": TeamRoute(critical=…, warning=…)})`.
+    """
+
+    teams: dict[TeamName, TeamRoute] = Field(default_factory=dict)
+    """Teams that hear of their alerts themselves, by name (`team` of what is watched); others' go the common way."""
+
+    def of(self, team: str) -> TeamRoute:
+        """Where the alerts of a team go."""
+        return self.teams.get(team, self)
 
 
 class Taint(Structure):

@@ -6,6 +6,7 @@ for them. One thread drives all of it.
 
 from __future__ import annotations
 
+import json
 import queue
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,13 +31,15 @@ class Program:
     """What is registered: the graph, and what the target adds to it.
 
     `provider_inputs` gives provider nodes the inputs that only the target knows (endpoints, kubeconfig); `versions` the
-    version of the provider plugin for each package. `unprotect` registers everything without its protection.
+    version of the provider plugin for each package. `unprotect` registers everything without its protection. `params`
+    are the parameters that the graph was made with, to be noted beside the outputs.
     """
 
     graph: Graph
     provider_inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     unprotect: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -239,7 +242,7 @@ class Registration:
                 continue  # the node was not registered: its own problem is told already
         for call in pending:
             call.result()
-        outputs = {**self.stack_outputs, ORIGIN: origin(self.program.graph)}
+        outputs = {**self.stack_outputs, ORIGIN: origin(self.program.graph, self.program.params)}
         self.monitor.RegisterResourceOutputs(
             resource_pb2.RegisterResourceOutputsRequest(urn=self._root, outputs=encode(outputs))
         )
@@ -270,13 +273,17 @@ class Registration:
         )
 
 
-def origin(graph: Graph) -> dict[str, Any]:
-    """Where a graph's outputs come from, as it is written beside them."""
+def origin(graph: Graph, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Where a graph's outputs come from, as it is written beside them.
+
+    Parameters are a JSON text: the engine would drop those that are null.
+    """
     resources = {node.name for node in graph if node.kind is Kind.RESOURCE}
     made_of = {
         name: sorted({item.node for item in references(value)} & resources) for name, value in graph.outputs.items()
     }
-    return {"blueprint": graph.blueprint, "version": graph.version, "resources": made_of}
+    noted = {"params": json.dumps(params, sort_keys=True, ensure_ascii=False)} if params else {}
+    return {"blueprint": graph.blueprint, "version": graph.version, "resources": made_of, **noted}
 
 
 class Outputs(dict[str, Any]):

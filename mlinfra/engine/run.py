@@ -75,11 +75,13 @@ def run_engine(
     targets: Collection[str] = (),
     excluded: Collection[str] = (),
     redactor: Redactor | None = None,
+    message: str = "",
 ) -> Outcome:
     """Run the engine once.
 
     `refresh` first reads every resource anew, which a refresh does anyway. `targets` are the URNs that the run is
-    about, where it is not about all; `excluded` those that it is not about.
+    about, where it is not about all; `excluded` those that it is not about. `message` is
+    what the version of the state says of the run.
     """
     redactor = redactor or Redactor()
     if session.backend.states is not None:
@@ -91,6 +93,8 @@ def run_engine(
     arguments = [str(verb), "--stack", session.stack, *_FLAGS[verb], "--parallel", str(PARALLEL)]
     if refresh and verb is not Verb.REFRESH:
         arguments += ["--refresh"] if verb is Verb.DESTROY else ["--refresh", "--run-program"]
+    if message:
+        arguments += ["--message", message]
     for urn in sorted(targets):
         arguments += ["--target", urn]
     for urn in sorted(excluded):

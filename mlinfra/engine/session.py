@@ -27,8 +27,9 @@ SETTINGS = {"pulumi:disable-default-providers": ["*"]}
 
 STACK_TYPE = "pulumi:pulumi:Stack"
 ORIGIN = "mlinfra:origin"
-"""The stack's output that says where the others come from: which blueprint, at which version, and the resources that
-each is made of. It belongs to this program: it is written with the others, in one step, and shown to nobody."""
+"""The stack's output that says where the others come from: which blueprint, at which version, with which parameters,
+and the resources that each is made of. It belongs to this program: it is written with the others, in one step, and
+shown to nobody."""
 
 MOVED = "mlinfra:moved-to"
 """The tag of a stack whose state was moved: where to. Empty for one that was moved back: on the engine's own backends

@@ -1,6 +1,7 @@
 """Kinds of controllers that do not run on the local target: the API server knows their fields, nothing acts on them.
 
-Kueue's queues and KubeRay's RayJobs are made like any other object, and refused when a field is wrong. What would come
+Kueue's queues, KubeRay's RayJobs, Argo Rollouts' Rollouts, Gateway API's routes and others are made like any other
+object, and refused when a field is wrong. What would come
 of them is not known here: a queue lets nothing in, and no Ray cluster starts. The definitions are in `crds/`, written
 from the fields that the projects' API references describe, and each names the one that it follows.
 """
@@ -72,7 +73,8 @@ def _put(cluster: Cluster, item: Mapping[str, Any]) -> None:
     digest = short_hash(json.dumps(item, sort_keys=True), length=16)
     if live is not None and live["metadata"].get("annotations", {}).get(_DIGEST, digest) == digest:
         return
-    metadata = {**item["metadata"], "labels": {LOCAL: "true"}, "annotations": {_DIGEST: digest}}
+    notes = {**item["metadata"].get("annotations", {}), _DIGEST: digest}
+    metadata = {**item["metadata"], "labels": {LOCAL: "true"}, "annotations": notes}
     cluster.apply({**item, "metadata": metadata}, manager=f"{MANAGER}-local", force=True)
 
 

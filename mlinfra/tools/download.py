@@ -60,10 +60,11 @@ class Downloader:
         self._failed: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def fetch(self, release: Release, target: Path, progress: Progress) -> str:
+    def fetch(self, release: Release, target: Path, progress: Progress, *, keep: bool = False) -> str:
         """Put the tool of a release at `target`, executable, and return the sum that its file was checked against.
 
-        Raises `UnavailableError`; `target` is then untouched.
+        `keep` leaves the archive where it is, for the next tool that is in it, too. Raises `UnavailableError`;
+        `target` is then untouched.
         """
         wanted = PINNED.get(release.url) or self._published(release)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,7 +79,8 @@ class Downloader:
             draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
-        archive.unlink()
+        if not keep:
+            archive.unlink()
         return wanted
 
     def _published(self, release: Release) -> str:

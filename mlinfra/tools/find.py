@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.project import cache_folder
-from mlinfra.tools.table import TOOLS, Tool, Version
+from mlinfra.tools.table import TOOLS, Debian, Tool, Version
 
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.(\d+)")
 
@@ -30,7 +30,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ToolStatus:
-    """What is known of one tool; `path` is None where none was found, and `reason` then says why."""
+    """What is known of one tool; `path` is None where none was found, and `reason` then says why.
+
+    `source` without a path: the user named one that will not do.
+    """
 
     name: str
     wanted: str
@@ -59,14 +62,16 @@ def find(tool: Tool) -> ToolStatus:
     if named := os.environ.get(tool.variable):
         return _configured(tool, Path(named))
     passed_over = ""
-    if on_path := shutil.which(tool.name):
+    for on_path in filter(None, map(shutil.which, tool.called)):
         version = ask_version(tool, Path(on_path))
         if version and tool.fits(version):
             return ToolStatus(tool.name, tool.wanted, _dotted(version), Path(on_path), Source.PATH)
-        passed_over = f"{on_path} {'is ' + _dotted(version) if version else 'does not tell its version'}; "
+        passed_over += f"{on_path} {'is ' + _dotted(version) if version else 'does not tell its version'}; "
     cached = cached_path(tool)
     if cached.is_file():
-        return ToolStatus(tool.name, tool.wanted, tool.version, cached, Source.CACHE)
+        # A package of Debian has the version that Debian has.
+        told = ask_version(tool, cached) if isinstance(tool.fallback, Debian) else None
+        return ToolStatus(tool.name, tool.wanted, _dotted(told) if told else tool.version, cached, Source.CACHE)
     where = "not on PATH" if not passed_over else "no other on PATH"
     return ToolStatus(tool.name, tool.wanted, reason=f"{passed_over}{where}, and not in {tools_folder()} yet")
 
@@ -78,7 +83,7 @@ def status() -> list[ToolStatus]:
         try:
             found.append(find(tool))
         except MlinfraError as error:
-            found.append(ToolStatus(tool.name, tool.wanted, reason=str(error)))
+            found.append(ToolStatus(tool.name, tool.wanted, source=Source.CONFIGURED, reason=str(error)))
     return found
 
 

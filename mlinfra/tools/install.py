@@ -1,6 +1,6 @@
-"""Come by the tools that a command needs: those that are there, official releases, or built from source, in this order.
+"""Come by the tools that a command needs: those that are there, official releases, then builds or packages.
 
-    find → (download → checked by sum) or (build → modules checked by sum) → the cache
+    find → (download → checked by sum) or (build → modules checked by sum, or a package → checked by apt) → the cache
 
 Two processes that want the same tool at once do the work once: the second waits, and says for what.
 """
@@ -20,8 +20,8 @@ from mlinfra.tools.table import TOOLS
 def ensure(names: Iterable[str], emit: Emit = silent) -> dict[str, Path]:
     """The paths of tools by name, those that were missing fetched or built first.
 
-    Emits a `Task` for each tool that is downloaded and each module that is built. Raises `MlinfraError` that names
-    every source that was tried for a tool and why it would not do.
+    Emits a `Task` for each tool that is downloaded and each module or package that the others come from. Raises
+    `MlinfraError` that names every source that was tried for a tool and why it would not do.
     """
     tools = [TOOLS[name] for name in names]
     found = {tool.name: find(tool).path for tool in tools}
@@ -35,7 +35,7 @@ def ensure(names: Iterable[str], emit: Emit = silent) -> dict[str, Path]:
 
 def prune() -> int:
     """Delete what tools were built with and what no version in the table wants; returns the bytes that were freed."""
-    stale = [cache_folder() / "go", tools_folder() / "downloads"]
+    stale = [cache_folder() / "go", tools_folder() / "downloads", tools_folder() / "apt"]
     for tool in TOOLS.values():
         versions = (tools_folder() / tool.name).glob("*")
         stale += [folder for folder in versions if folder.name != tool.version]

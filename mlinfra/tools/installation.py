@@ -1,4 +1,4 @@
-"""One run of installing tools: locks, downloads, builds, and an account of all that was tried."""
+"""One run of installing tools: locks, downloads, packages, builds, and an account of all that was tried."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.report import Emit, State, Task
 from mlinfra.tools.build import build
+from mlinfra.tools.debian import unpack
 from mlinfra.tools.download import Downloader, UnavailableError
 from mlinfra.tools.find import ask_version, cached_path, find, tools_folder
 from mlinfra.tools.go import Go, NoGoError, find_go, go_folder
 from mlinfra.tools.lock import lock
 from mlinfra.tools.process import CommandError
-from mlinfra.tools.table import Module, Tool, this_platform
+from mlinfra.tools.table import Debian, Module, Release, Tool, this_platform
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Item = TypeVar("_Item")
 
 NAME: Final = "tools"
 """The name of the task whose events tell of tools as a whole."""
@@ -38,15 +42,17 @@ class Installation:
     def install(self, missing: list[Tool]) -> dict[str, Path | None]:
         """Put tools into the cache and return their paths; raises `MlinfraError` for those that cannot be had."""
         with ExitStack() as locks:
-            for module in sorted({tool.module.name for tool in missing}):
-                what = f"installing {module}"
-                locks.enter_context(lock(tools_folder() / f"{module}.lock", what, self._waiting))
+            for name in sorted({tool.fallback.name for tool in missing}):
+                locks.enter_context(lock(tools_folder() / f"{name}.lock", f"installing {name}", self._waiting))
             # Whoever held a lock may just have installed what is missing here.
             wanted = [tool for tool in missing if not cached_path(tool).is_file()]
             self._download_all(wanted)
-            to_build = [tool for tool in wanted if not cached_path(tool).is_file()]
-            if to_build:
-                self._build_all(to_build)
+            rest = [tool for tool in wanted if not cached_path(tool).is_file()]
+            for package, tools in _grouped((tool.fallback, tool) for tool in rest if isinstance(tool.fallback, Debian)):
+                self._unpack(package, tools)
+            builds = _grouped((tool.fallback, tool) for tool in rest if isinstance(tool.fallback, Module))
+            if builds:
+                self._build_all(builds)
         return {tool.name: cached_path(tool) for tool in missing}
 
     def _tell(self, name: str, state: State, detail: str = "", fraction: float | None = None) -> None:
@@ -63,20 +69,26 @@ class Installation:
         stop = threading.Event()
         mirror = os.environ.get("MLINFRA_TOOLS_MIRROR", "")
         downloader = Downloader(tools_folder() / "downloads", mirror, stop)
+        released = []
+        for tool in tools:
+            if release := tool.release(*this_platform()):
+                released.append((release.url, (tool, release)))
+            else:
+                self._note(tool, f"no official release for {'/'.join(this_platform())}")
         with ThreadPoolExecutor(max_workers=4) as pool:
             try:
-                list(pool.map(lambda tool: self._download(downloader, tool), tools))
+                list(pool.map(lambda item: self._download(downloader, item[1]), _grouped(released)))
             except BaseException:
                 stop.set()
                 raise
 
-    def _download(self, downloader: Downloader, tool: Tool) -> None:
-        release = tool.release(*this_platform())
-        if release is None:
-            self._note(tool, f"no official release for {'/'.join(this_platform())}")
-            return
-        name = f"download {tool.name} {tool.version}"
+    def _download(self, downloader: Downloader, tools: list[tuple[Tool, Release]]) -> None:
+        """Get the tools of one file, which is downloaded once."""
+        for tool, release in tools:
+            self._download_one(downloader, tool, release, keep=tool is not tools[-1][0])
 
+    def _download_one(self, downloader: Downloader, tool: Tool, release: Release, *, keep: bool) -> None:
+        name = f"download {tool.name} {tool.version}"
         told = -1
 
         def progress(done: int, total: int | None) -> None:
@@ -89,7 +101,7 @@ class Installation:
 
         self._tell(name, State.STARTED, release.url)
         try:
-            downloader.fetch(release, cached_path(tool), progress)
+            downloader.fetch(release, cached_path(tool), progress, keep=keep)
             _check_runs(tool)
         except UnavailableError as error:
             self._note(tool, f"official release: {error}")
@@ -100,25 +112,41 @@ class Installation:
     def _note(self, tool: Tool, reason: str) -> None:
         self._tried.setdefault(tool.name, []).append(reason)
 
+    # -------------------------------------------------------------------------------------------- packages
+
+    def _unpack(self, package: Debian, tools: list[Tool]) -> None:
+        name = f"package {package.name}"
+        self._tell(name, State.STARTED, "from Debian's or Ubuntu's mirror")
+        try:
+            unpack(package, {tool.package: cached_path(tool) for tool in tools}, tools_folder() / "apt" / package.name)
+            for tool in tools:
+                _check_runs(tool)
+        except UnavailableError as error:
+            self._tell(name, State.FAILED)
+            for tool in tools:
+                self._note(tool, f"Debian package {package.name}: {error}")
+            raise self._nowhere(tools) from None
+        self._tell(name, State.DONE, fraction=1.0)
+
     # -------------------------------------------------------------------------------------------- build
 
-    def _build_all(self, tools: list[Tool]) -> None:
-        modules = {tool.module.name: tool.module for tool in tools}
-        minutes = sum(module.minutes for module in modules.values())
+    def _build_all(self, builds: list[tuple[Module, list[Tool]]]) -> None:
+        modules = [module for module, _ in builds]
+        names = ", ".join(module.name for module in modules)
+        minutes = sum(module.minutes for module in modules)
         self._tell(
-            NAME,
-            State.RUNNING,
-            f"{len(modules)} to build from source ({', '.join(modules)}): about {minutes:.0f} min on two cores",
+            NAME, State.RUNNING, f"{len(builds)} to build from source ({names}): about {minutes:.0f} min on two cores"
         )
-        self._check_room(modules.values())
+        self._check_room(modules)
         try:
             go = find_go(lambda detail: self._tell(NAME, State.RUNNING, detail))
         except NoGoError as error:
+            tools = [tool for _, of_module in builds for tool in of_module]
             for tool in tools:
                 self._note(tool, f"built from source: {error}")
             raise self._nowhere(tools) from None
-        for module in modules.values():
-            self._build(go, module, [tool for tool in tools if tool.module is module])
+        for module, of_module in builds:
+            self._build(go, module, of_module)
         if not os.environ.get("MLINFRA_KEEP_BUILD_CACHE"):
             self._tell(NAME, State.RUNNING, "deleting what only the build needed")
             shutil.rmtree(go_folder(), ignore_errors=True)
@@ -157,6 +185,14 @@ class Installation:
     def _nowhere(self, tools: list[Tool]) -> MlinfraError:
         """The error for tools that no source had, each with all that was tried."""
         return MlinfraError(*(_nowhere(tool, self._tried.get(tool.name, [])) for tool in tools))
+
+
+def _grouped(pairs: Iterable[tuple[_Key, _Item]]) -> list[tuple[_Key, list[_Item]]]:
+    """Items by their key, in the order in which the keys come."""
+    groups: dict[_Key, list[_Item]] = {}
+    for key, item in pairs:
+        groups.setdefault(key, []).append(item)
+    return list(groups.items())
 
 
 def _check_runs(tool: Tool) -> None:

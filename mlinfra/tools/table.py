@@ -1,4 +1,4 @@
-"""The table of tools: versions, what of an installed one fits, official releases, the Go packages to build them of.
+"""The table of tools: versions, what of an installed one fits, official releases, and what else they are had from.
 
 A new version is a change of this file and of `modules/<name>/go.mod` and `go.sum`; the tests hold the two together.
 """
@@ -6,6 +6,7 @@ A new version is a change of this file and of `modules/<name>/go.mod` and `go.su
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,13 @@ class Module:
     ldflags: str
     minutes: float
     gigabytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Debian:
+    """A package of Debian and Ubuntu that holds tools, in the version that the machine's own release of it has."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +54,30 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One program. An installed one fits from version `at_least` up to, not including, `below`."""
+    """One program. An installed one fits from version `at_least` up to, not including, `below`.
+
+    Where its official release cannot be had, it comes from `fallback`: `package` is a package of the Go module, or a
+    path in the Debian package.
+    """
 
     name: str
     version: str
     at_least: Version
     below: Version
     ask: tuple[str, ...]
-    module: Module
+    fallback: Module | Debian
     package: str
 
     @property
     def variable(self) -> str:
         """The environment variable that names an executable of the user's choice."""
         return "MLINFRA_TOOL_" + self.name.upper().replace("-", "_")
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The names of its executable: its own, and Debian's where that is another."""
+        debian = {self.package.rpartition("/")[2]: None} if isinstance(self.fallback, Debian) else {}
+        return tuple({self.name: None} | debian)
 
     @property
     def wanted(self) -> str:
@@ -74,7 +92,7 @@ class Tool:
         """The official release for a platform (`linux` or `darwin`; `amd64` or `arm64`); None where there is none."""
         if system not in ("linux", "darwin") or machine not in ("amd64", "arm64"):
             return None
-        return _RELEASES[self.module.name](self, system, machine)
+        return _RELEASES[self.fallback.name](self, system, machine)
 
 
 def _dotted(version: Version) -> str:
@@ -96,6 +114,13 @@ KUBERNETES_MODULE: Final = Module(
 )
 ETCD_MODULE: Final = Module("etcd", "-s -w", minutes=0.5, gigabytes=0.8)
 KWOK_MODULE: Final = Module("kwok", "-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=v0.7.0", minutes=1.6, gigabytes=1.8)
+# Its go.mod has `replace` lines, which only count in a main module: ours repeats them.
+ROLLOUTS_MODULE: Final = Module(
+    "argo-rollouts",
+    "-s -w -X github.com/argoproj/argo-rollouts/utils/version.version=1.8.3",
+    minutes=10,
+    gigabytes=3,
+)
 
 
 def _kubernetes(name: str) -> Tool:
@@ -109,6 +134,20 @@ def _kwok(name: str) -> Tool:
     package = f"sigs.k8s.io/kwok/cmd/{name}"
     return Tool(name, "0.7.0", (0, 7, 0), (0, 8, 0), ("--version",), KWOK_MODULE, package)
 
+
+def _prometheus(name: str) -> Tool:
+    # The version that `Monitoring` runs; rules that it takes are taken from Debian 12's 2.42 on.
+    return Tool(name, "3.5.0", (2, 42, 0), (4, 0, 0), ("--version",), Debian("prometheus"), f"usr/bin/{name}")
+
+
+def _alertmanager(name: str, package: str) -> Tool:
+    return Tool(name, "0.28.1", (0, 25, 0), (1, 0, 0), ("--version",), Debian("prometheus-alertmanager"), package)
+
+
+MONITORING: Final = ("prometheus", "promtool", "alertmanager", "amtool", "pushgateway")
+"""What tells whether generated monitoring is right: `mlinfra setup --monitoring`."""
+ROLLOUTS: Final = ("rollouts-controller",)
+"""What moves canaries on the local target: `mlinfra setup --rollouts`."""
 
 TOOLS: Final[dict[str, Tool]] = {
     tool.name: tool
@@ -128,9 +167,34 @@ TOOLS: Final[dict[str, Tool]] = {
         _kubernetes("kube-scheduler"),
         _kwok("kwok"),
         _kwok("kwokctl"),
+        _prometheus("prometheus"),
+        _prometheus("promtool"),
+        _alertmanager("alertmanager", "usr/bin/prometheus-alertmanager"),
+        _alertmanager("amtool", "usr/bin/amtool"),
+        Tool(
+            "pushgateway",
+            "1.11.1",
+            (1, 5, 0),
+            (2, 0, 0),
+            ("--version",),
+            Debian("prometheus-pushgateway"),
+            "usr/bin/prometheus-pushgateway",
+        ),
+        Tool(
+            "rollouts-controller",
+            "1.8.3",
+            (1, 8, 3),
+            (1, 9, 0),
+            ("--version",),
+            ROLLOUTS_MODULE,
+            "github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
+        ),
     )
 }
 """Every tool, by name."""
+
+USUAL: Final = tuple(name for name in TOOLS if name not in MONITORING + ROLLOUTS)
+"""The tools of every run on the local target. The others are got only for those who ask for them."""
 
 PINNED: Final[dict[str, str]] = {}
 """SHA-256 sums by URL that overrule the publisher's list. Only sums taken from the publisher belong here."""
@@ -172,11 +236,27 @@ def _kwok_release(tool: Tool, system: str, machine: str) -> Release:
     )
 
 
-_RELEASES: Final = {
+def _prometheus_release(tool: Tool, system: str, machine: str) -> Release:
+    # https://prometheus.io/download/ : one archive for each repository, with `sha256sums.txt` beside it.
+    repository = {"promtool": "prometheus", "amtool": "alertmanager"}.get(tool.name, tool.name)
+    base = f"https://github.com/prometheus/{repository}/releases/download/v{tool.version}"
+    folder = f"{repository}-{tool.version}.{system}-{machine}"
+    return Release(f"{base}/{folder}.tar.gz", f"{base}/sha256sums.txt", f"{folder}/{tool.name}")
+
+
+def _no_release(tool: Tool, system: str, machine: str) -> None:
+    """Argo Rollouts publishes its controller as a container image alone."""
+
+
+_RELEASES: Final[dict[str, Callable[[Tool, str, str], Release | None]]] = {
     "pulumi": _pulumi_release,
     "kubernetes": _kubernetes_release,
     "etcd": _etcd_release,
     "kwok": _kwok_release,
+    "prometheus": _prometheus_release,
+    "prometheus-alertmanager": _prometheus_release,
+    "prometheus-pushgateway": _prometheus_release,
+    "argo-rollouts": _no_release,
 }
 
 

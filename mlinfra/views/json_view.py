@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.graph import Graph
 from mlinfra.report import Event, Fact, Note, Printed, Report, Stage, Step, Task
+from mlinfra.rollouts import RolloutState
 from mlinfra.runs import JobRun, LogLine
 
 if TYPE_CHECKING:  # one command shows it, and all load the views
@@ -46,6 +47,8 @@ class JsonView:
                 self._write("diagnostic", **diagnostic.as_json())
             case JobRun():
                 self._write("run", **event.as_json())
+            case RolloutState():
+                self._write("rollout", **event.as_json())
             case LogLine():
                 self._write("log", **event.as_json())
             case Printed(program, text) if self._debug:
@@ -112,6 +115,19 @@ class JsonView:
         """A line `run` each."""
         for run in runs:
             self._write("run", **run.as_json())
+
+    def document(self, text: str, title: str, rows: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002
+        """A line a row; the title, as one word, is its type."""
+        self.table(title, (), rows)
+
+    def rollout(self, state: RolloutState, advice: Sequence[str] = ()) -> None:  # noqa: ARG002
+        """A line `rollout`, with its gates."""
+        self._write("rollout", **state.as_json())
+
+    def rollouts(self, states: Sequence[RolloutState]) -> None:
+        """A line `rollout` each."""
+        for state in states:
+            self.rollout(state)
 
     def message(self, text: str, **fields: Any) -> None:
         """A line `message`."""

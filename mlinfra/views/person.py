@@ -16,6 +16,7 @@ from rich.tree import Tree
 from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.graph import Graph, Kind
 from mlinfra.report import Event, Fact, Note, Operation, Printed, Report, Stage, State, Step
+from mlinfra.rollouts import RolloutState
 from mlinfra.runs import JobRun, LogLine
 from mlinfra.views.progress import Progress
 from mlinfra.views.words import DONE, SIGNS, cell, counted, duration, short_type, value
@@ -53,6 +54,8 @@ class PersonView:
                     self._progress.line("\n".join(f"[dim]{escape(line)}[/]" for line in lines))
             case JobRun():
                 self._progress.line(_run_line(event))
+            case RolloutState():
+                self._progress.line(_rollout_line(event))
             case LogLine(part=part, text=text):
                 self.out.print(f"[cyan]{escape(part)}[/] [dim]|[/] {escape(text)}" if part else escape(text))
             case Step() if event.state is State.DONE and _is_worth_a_line(event):
@@ -243,6 +246,28 @@ class PersonView:
 
         self.table("runs", run_words.COLUMNS, [run_words.row(run) for run in runs])
 
+    def document(self, text: str, title: str, rows: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002
+        """The text, byte by byte: rich would take tabs and brackets for its own."""
+        self._progress.stop()
+        self.out.file.write(text)
+
+    def rollout(self, state: RolloutState, advice: Sequence[str] = ()) -> None:
+        """A table of facts, and one of what its gates saw; then what to do next."""
+        from mlinfra.views import rollout_words
+
+        self._progress.stop()
+        self.outputs(dict(rollout_words.facts(state)))
+        if state.gates:
+            self.out.print()
+            self.table("gates", rollout_words.GATE_COLUMNS, [rollout_words.gate(look) for look in state.gates])
+        self._advise(advice)
+
+    def rollouts(self, states: Sequence[RolloutState]) -> None:
+        """A table."""
+        from mlinfra.views import rollout_words
+
+        self.table("rollouts", rollout_words.COLUMNS, [rollout_words.row(state) for state in states])
+
     def message(self, text: str, **fields: Any) -> None:  # noqa: ARG002 — the fields are for programs
         """The sentence."""
         self._progress.stop()
@@ -305,6 +330,13 @@ def _run_line(run: JobRun) -> str:
 
     color = run_words.COLORS.get(run.phase, "dim")
     return f"[bold]{escape(run.name)}[/] [{color}]{escape(run_words.state(run))}[/]"
+
+
+def _rollout_line(state: RolloutState) -> str:
+    from mlinfra.views import rollout_words
+
+    color = rollout_words.COLORS.get(state.progress, "dim")
+    return f"[bold]{escape(rollout_words.title(state))}[/] [{color}]{escape(rollout_words.words(state))}[/]"
 
 
 def _is_worth_a_line(step: Step) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mlinfra.diagnostics import Diagnostic
 from mlinfra.graph import Graph
 from mlinfra.report import Event, Fact, Report, Step
+from mlinfra.rollouts import RolloutState
 from mlinfra.runs import JobRun
 
 if TYPE_CHECKING:  # one command shows it, and all load the views
@@ -59,6 +60,15 @@ class View(Protocol):
 
     def runs(self, runs: Sequence[JobRun]) -> None:
         """A table of runs."""
+
+    def rollout(self, state: RolloutState, advice: Sequence[str] = ()) -> None:
+        """All that is known of a rollout, its gates too, and what to do next."""
+
+    def rollouts(self, states: Sequence[RolloutState]) -> None:
+        """A table of rollouts."""
+
+    def document(self, text: str, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A text as it is, for a file or a pipe; for a program the rows that it is made of."""
 
     def message(self, text: str, **fields: Any) -> None:
         """A plain sentence; `fields` say the same to a program."""

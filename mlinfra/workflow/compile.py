@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from mlinfra.project import Project
 from mlinfra.report import Emit, silent
 from mlinfra.stack import Stack
 from mlinfra.validation import diagnostics_of
+from mlinfra.workflow.given_params import plain_params
 from mlinfra.workflow.library import guarded, lint_blueprint, load_blueprint, relative
 from mlinfra.workflow.request import Request
 
@@ -38,24 +39,33 @@ class Compiled:
     environment: Environment
     graph: Graph
     warnings: tuple[Diagnostic, ...]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """The parameters that the blueprint got, defaults included, as plain data; those that hold secrets are left out."""
 
 
 def compile_request(
-    request: Request, *, stand_in: bool = False, look_far: bool = True, capacity: bool = True
+    request: Request,
+    *,
+    stand_in: bool = False,
+    look_far: bool = True,
+    capacity: bool = True,
+    given: Mapping[str, Any] | None = None,
 ) -> Compiled:
     """The graph of the stack that a request is about, with what it imports from other stacks.
 
     With `stand_in`, what comes of a stack that is not up is a warning, and the rest is checked with a value of the
     parameter's shape. Without `look_far`, so is what comes of a stack whose state is not within the project. Raises as
-    `compile_stack`, to which `capacity` is handed on.
+    `compile_stack`, to which `capacity` and `given` are handed on.
     """
     stack = request.stack()
     if not stack.file.imports:
-        return compile_stack(request.project, stack, request.emit, capacity=capacity)
+        return compile_stack(request.project, stack, request.emit, capacity=capacity, given=given)
     from mlinfra.workflow.imports import read_imports  # it needs the states, which most stacks do not
 
     imported = read_imports(request, stack, look_far=look_far)
-    return compile_stack(request.project, stack, request.emit, imported=imported, stand_in=stand_in, capacity=capacity)
+    return compile_stack(
+        request.project, stack, request.emit, imported=imported, stand_in=stand_in, capacity=capacity, given=given
+    )
 
 
 def compile_stack(
@@ -66,12 +76,13 @@ def compile_stack(
     imported: Mapping[str, Imported] | None = None,
     stand_in: bool = False,
     capacity: bool = True,
+    given: Mapping[str, Any] | None = None,
 ) -> Compiled:
     """The graph of a stack; raises `MlinfraError` with every problem found, in the stack file and in the blueprint.
 
     `imported` has what the stack imports, which a compiler does not read by itself: it has neither states nor
     credentials. A stack that imports cannot be compiled without. Without `capacity` what its machines have is not
-    asked, for whoever tells of that in full.
+    asked, for whoever tells of that in full. `given` are parameters that take the place of the stack's own.
     """
     if stack.file.imports and imported is None:
         raise ValueError(f"stack {stack.name} has imports, and nobody has read them")
@@ -80,7 +91,7 @@ def compile_stack(
     _check_version(function, stack, problems)
     values = _imports(function, stack, imported or {}, problems, stand_in=stand_in)
     problems.raise_errors()
-    params = _params(function, stack, values, problems)
+    params = _params(function, stack, values, given or {}, problems)
     problems.raise_errors()
     assert params is not None
     environment = stack.environment()
@@ -95,6 +106,7 @@ def compile_stack(
             raise MlinfraError(*(relative(project, notes.problems) or error.diagnostics), debug=error.debug) from None
     problems.extend(notes.problems)
     problems.extend(_structure(function, result, notes, stack))
+    problems.extend(_unwatched(result, environment))
     _raise_relative(project, problems)
     with guarded(project, path, f"expanding blueprint {function.name}"):
         graph, found = expand(function, result, environment, frozenset(stack.file.protect))
@@ -106,7 +118,7 @@ def compile_stack(
     if capacity and not problems.errors:  # what a component refused is told once
         problems.extend(_capacity(graph, environment))
     _raise_relative(project, problems)
-    return Compiled(stack, environment, graph, tuple(relative(project, problems.warnings)))
+    return Compiled(stack, environment, graph, tuple(relative(project, problems.warnings)), plain_params(params))
 
 
 def _capacity(graph: Graph, environment: Environment) -> list[Diagnostic]:
@@ -116,6 +128,15 @@ def _capacity(graph: Graph, environment: Environment) -> list[Diagnostic]:
     from mlinfra.checks.capacity.check import check_capacity
 
     return check_capacity(graph, environment)
+
+
+def _unwatched(result: object, environment: Environment) -> list[Diagnostic]:
+    """What serves people and is watched by nobody, where that matters."""
+    if not environment.tier.protected or not isinstance(result, Blueprint):
+        return []
+    from mlinfra.checks.watching import check_watching  # it knows kinds of components, which stacks may have none of
+
+    return check_watching(result.reached(), environment)
 
 
 def _check_version(function: BlueprintFunction[Any], stack: Stack, problems: Problems) -> None:
@@ -146,9 +167,13 @@ def _imports(
 
 
 def _params(
-    function: BlueprintFunction[Any], stack: Stack, imported: Mapping[str, Any], problems: Problems
+    function: BlueprintFunction[Any],
+    stack: Stack,
+    imported: Mapping[str, Any],
+    given: Mapping[str, Any],
+    problems: Problems,
 ) -> Params | None:
-    values = {**stack.file.params, **imported}
+    values = {**stack.file.params, **imported, **given}
 
     def place(path: tuple[str | int, ...]) -> Location:
         return stack.place("imports" if path and path[0] in imported else "params", *path)

@@ -47,8 +47,8 @@ class Given:
 
 def given_by(request: Request, stack: Stack) -> Given | None:
     """What a stack gave out; None where its state has nothing. Raises `MlinfraError` where it cannot be read."""
-    deployment = _deployment(request, stack)
-    resources = deployment.get("resources") or []
+    held = state_of(request, stack)
+    resources = held.get("resources") or []
     root = root_of(resources)
     if root is None:
         return None
@@ -56,14 +56,14 @@ def given_by(request: Request, stack: Stack) -> Given | None:
     origin = found.pop(ORIGIN, {})
     there = {name_of(item["urn"]) for item in resources}
     gone = {name: [node for node in nodes if node not in there] for name, nodes in origin.get("resources", {}).items()}
-    sealed_by = str((deployment.get("secrets_providers") or {}).get("type", ""))
+    sealed_by = str((held.get("secrets_providers") or {}).get("type", ""))
     gone = {name: nodes for name, nodes in gone.items() if nodes}
     return Given(found, origin.get("blueprint", ""), origin.get("version", ""), gone, sealed_by)
 
 
 def is_up(request: Request, stack: Stack) -> bool:
     """Whether a stack has made something that its state still has. Raises `MlinfraError` where that cannot be read."""
-    resources = _deployment(request, stack).get("resources") or []
+    resources = state_of(request, stack).get("resources") or []
     return bool(real(resources))
 
 
@@ -80,7 +80,8 @@ def opened(request: Request, stack: Stack, given: Given, name: str) -> Any:
         return _decrypted(value, lambda text: states.decrypt(stack.blueprint, request.state_name, text))
 
 
-def _deployment(request: Request, stack: Stack) -> Mapping[str, Any]:
+def state_of(request: Request, stack: Stack) -> Mapping[str, Any]:
+    """A stack's state as the engine exports it, its secrets encrypted; empty where there is none."""
     with reading_state(request, stack) as session:
         if session is None:
             return {}
@@ -92,14 +93,15 @@ def _deployment(request: Request, stack: Stack) -> Mapping[str, Any]:
 # ------------------------------------------------------------------------------------------------ secrets
 
 
-def _is_secret(value: Any) -> bool:
+def is_secret(value: Any) -> bool:
+    """Whether a value of the state is a secret, encrypted or not."""
     return isinstance(value, Mapping) and value.get(SIGNATURE) == SECRET
 
 
 def _has_secret(value: Any) -> bool:
     match value:
         case Mapping():
-            return _is_secret(value) or any(map(_has_secret, value.values()))
+            return is_secret(value) or any(map(_has_secret, value.values()))
         case list():
             return any(map(_has_secret, value))
         case _:
@@ -109,7 +111,7 @@ def _has_secret(value: Any) -> bool:
 def _decrypted(value: Any, decrypt: Callable[[bytes], str]) -> Any:
     """A value of the state with its secrets opened; within each is JSON."""
     match value:
-        case Mapping() if _is_secret(value):
+        case Mapping() if is_secret(value):
             return Secret(json.loads(decrypt(base64.b64decode(value["ciphertext"]))))
         case Mapping():
             return {key: _decrypted(item, decrypt) for key, item in value.items()}
@@ -122,7 +124,7 @@ def _decrypted(value: Any, decrypt: Callable[[bytes], str]) -> Any:
 def _beside(value: Any, shown: Any) -> Any:
     """A value as the engine shows it, with a `Secret` wherever one stands in the state."""
     match value:
-        case Mapping() if _is_secret(value):
+        case Mapping() if is_secret(value):
             return Secret(shown)
         case Mapping():
             return {key: _beside(item, shown[key]) for key, item in value.items()}

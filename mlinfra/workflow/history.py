@@ -55,7 +55,7 @@ def versions(request: Request, place: str | None = None) -> list[Row]:
         return [
             {
                 "version": item.number,
-                "time": _time(item.made),
+                "time": moment(item.made),
                 "who": f"{item.author}@{item.host}" if item.author else None,
                 "verb": _VERBS.get(item.kind, item.kind),
                 "result": item.status,
@@ -213,8 +213,9 @@ def _marks(resource: Row) -> dict[str, bool]:
     return {key: True for key in ("protect", "delete", "external") if resource.get(key)}
 
 
-def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def moment(seconds: float) -> str:
+    """A time as people and programs read it, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _damaged(text: str) -> Diagnostic:

@@ -23,7 +23,7 @@ from mlinfra.project import Project
 from mlinfra.report import Note
 from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget
 from mlinfra.tools.install import ensure
-from mlinfra.tools.table import TOOLS
+from mlinfra.tools.table import USUAL
 from mlinfra.wire.protocol import plugin_pb2
 from mlinfra.workflow.compile import Compiled
 from mlinfra.workflow.cut_off import forgotten, left_behind, undecided
@@ -76,7 +76,7 @@ class Landed:
 def tools(request: Request, compiled: Compiled) -> Path:
     """The engine's program. All that is missing is got at once, so that what it takes is told before it begins."""
     local = isinstance(compiled.stack.file.target, LocalTarget)
-    return ensure(list(TOOLS) if local else ["pulumi"], request.emit)["pulumi"]
+    return ensure(USUAL if local else ["pulumi"], request.emit)["pulumi"]
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def land(request: Request, compiled: Compiled, session: Session) -> Iterator[Lan
         lost = _lost(request, identity) if identity and known else ()
         packages = [_plugin(package, versions[package]) for package in sorted(used - set(attached))]
         told += [*cut_off.told, *left_behind(compiled.graph, session, cut_off.unfinished)]
-        program = Program(guarded(compiled.graph, compiled.stack), inputs, versions)
+        program = Program(guarded(compiled.graph, compiled.stack), inputs, versions, params=compiled.params)
         landed = Landed(session, program, packages, known, lost, identity, told, cut_off)
         if not known:
             landed.remember()  # there is nothing to lose yet: what this run makes is made here, however it ends

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mlinfra.engine.redaction import Redactor
 from mlinfra.engine.run import Outcome, Verb, run_engine
+from mlinfra.engine.session import Session
 from mlinfra.functions import UNKNOWN
 from mlinfra.graph import REDACTED, Secret
 from mlinfra.report import Emit, Event, Note, Report
@@ -20,6 +21,7 @@ from mlinfra.workflow.loss import Guard, Loss
 from mlinfra.workflow.places import refuse_elsewhere, using_state
 from mlinfra.workflow.record import record
 from mlinfra.workflow.request import Request
+from mlinfra.workflow.rolled_back import kept
 from mlinfra.workflow.secret_values import supplied
 
 
@@ -40,11 +42,13 @@ class Run:
         unprotect: bool = False,
         targets: Collection[str] = (),
         excluded: Collection[str] = (),
+        message: str = "",
     ) -> Outcome:
         """Run the engine once; a run that failed is told in the outcome, not raised.
 
         Where the state may be wrong about what is there, everything is read first, whatever `refresh` says. `targets`
-        are URNs, for a run that is about these alone; `excluded` are those that it leaves alone.
+        are URNs, for a run that is about these alone; `excluded` are those that it leaves alone. `message` is what the
+        version of the state says of it.
         """
         program = self.landed.program
         if unprotect:
@@ -59,6 +63,7 @@ class Run:
             targets=targets,
             excluded=excluded,
             redactor=self.redactor,
+            message=message,
         )
 
     def plan(self, *, refresh: bool = False) -> Outcome:
@@ -148,12 +153,16 @@ class Run:
         return without_protection if verb is Verb.PREVIEW else emit
 
 
+Settle = Callable[[Request, Compiled, Session], Compiled]
+"""What a stack comes to beside the state that it has: asked once nobody else can change that."""
+
+
 @contextmanager
-def opened(request: Request, verb: str) -> Iterator[Run]:
+def opened(request: Request, verb: str, settle: Settle = kept) -> Iterator[Run]:
     """Compile the stack and land it on its target, locked, and repaired where a run before was cut off."""
     # What is destroyed needs none of what it was made with: what it imported may be gone already.
-    compiled = compile_request(request, stand_in=verb == "destroy")
-    compiled = replace(compiled, graph=request.fitted(compiled.graph))
+    destroys = verb == "destroy"
+    compiled = compile_request(request, stand_in=destroys)
     for warning in compiled.warnings:
         request.emit(Note(warning))
     with (
@@ -161,6 +170,8 @@ def opened(request: Request, verb: str) -> Iterator[Run]:
         stack_lock(request, session, verb),
     ):
         refuse_elsewhere(request, compiled.stack, session)
+        compiled = compiled if destroys else settle(request, compiled, session)
+        compiled = replace(compiled, graph=request.fitted(compiled.graph))
         with land(request, compiled, session) as landed:
             for told in landed.repaired:
                 request.emit(Note(told))

@@ -69,7 +69,7 @@ class Stage:
         """The cluster that a job is in. Raises `MlinfraError` where there is no way to it."""
         provider = self.compiled.graph.nodes[job.node].options.provider
         if provider not in self._clusters:
-            self._clusters[provider] = _cluster(self.request, self.compiled, provider)
+            self._clusters[provider] = reach(self.request, self.compiled, provider)
         return self._clusters[provider]
 
     def computes(self, job: Job) -> bool:
@@ -111,25 +111,25 @@ def _job(graph: Graph, node: Node) -> Job | None:
     return Job(
         name=node.component,
         identity=label(node.inputs, COMPONENT_LABEL),
-        namespace=_known(graph, metadata.get("namespace")),
+        namespace=known(graph, metadata.get("namespace")),
         template=metadata["name"],
         node=node.name,
         ray=ray,
     )
 
 
-def _known(graph: Graph, value: Any) -> str:
+def known(graph: Graph, value: Any) -> str:
     """A text of the graph, where it can be known from the graph alone: names of objects are what they are declared."""
     if isinstance(value, Ref) and value.node in graph.nodes:
         value = lookup(graph.nodes[value.node].inputs, *value.path)
-        return _known(graph, value)
+        return known(graph, value)
     return value if isinstance(value, str) else "default"
 
 
 def _no_job(request: Request, graph: Graph, jobs: Mapping[str, Job], name: str) -> MlinfraError:
     node = graph.nodes.get(name)
     kind = node.type.rpartition(":")[2] if node is not None and node.kind is Kind.COMPONENT else ""
-    if kind == "TrainingJob":
+    if kind in ("TrainingJob", "BatchInference", "DriftMonitor"):
         return MlinfraError(
             Diagnostic(
                 f"job {name} of stack {request.state_name} cannot be run: it has no image yet",
@@ -156,7 +156,8 @@ def _no_job(request: Request, graph: Graph, jobs: Mapping[str, Job], name: str) 
 # ------------------------------------------------------------------------------------------------ the cluster
 
 
-def _cluster(request: Request, compiled: Compiled, provider: str | None) -> Cluster:
+def reach(request: Request, compiled: Compiled, provider: str | None) -> Cluster:
+    """The cluster that a provider instance of a stack leads to. Raises `MlinfraError` where there is no way to it."""
     target = compiled.stack.file.target
     match target:
         case LocalTarget():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from collections.abc import Collection
 
 from mlinfra.diagnostics import MlinfraError
 from mlinfra.project import cache_folder, find_project
@@ -12,16 +13,17 @@ from mlinfra.report import Emit, Fact
 from mlinfra.tools.find import ToolStatus
 from mlinfra.tools.find import status as tool_status
 from mlinfra.tools.install import ensure
-from mlinfra.tools.table import TOOLS
+from mlinfra.tools.table import MONITORING, ROLLOUTS, USUAL
 from mlinfra.workflow.stacks import list_stacks
 
 _ROOM = 6.0  # GB that building every tool from source may want at a time
 
 
-def setup(emit: Emit) -> list[Fact]:
-    """Get every tool; a fact for each."""
-    ensure(TOOLS, emit)
-    return [_of_tool(item) for item in tool_status()]
+def setup(emit: Emit, *, monitoring: bool = False, rollouts: bool = False) -> list[Fact]:
+    """Get the tools of every run on the local target, and those that are asked for; a fact for each."""
+    names = USUAL + MONITORING * monitoring + ROLLOUTS * rollouts
+    ensure(names, emit)
+    return _tools(names)
 
 
 def doctor() -> list[Fact]:
@@ -29,7 +31,7 @@ def doctor() -> list[Fact]:
     facts = [
         Fact("python", sys.version_info >= (3, 11), f"{platform.python_version()} at {sys.executable}"),
         _room(),
-        *(_of_tool(item) for item in tool_status()),
+        *_tools(USUAL),
     ]
     try:
         project = find_project()
@@ -46,6 +48,11 @@ def _room() -> Fact:
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 1e9
     return Fact("disk", free >= _ROOM, f"{free:.0f} GB free at {folder}", {"free_gb": round(free, 1)})
+
+
+def _tools(wanted: Collection[str]) -> list[Fact]:
+    """Of the tools that not everybody has, those that are here, or that the user named in vain."""
+    return [_of_tool(item) for item in tool_status() if item.name in wanted or item.source]
 
 
 def _of_tool(item: ToolStatus) -> Fact:

@@ -11,12 +11,16 @@ from mlinfra.components.node_pool import NodePool
 from mlinfra.components.queue import Queue
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob
+from mlinfra.components.values import Image
 from mlinfra.graph import Document, Join, Kind, Ref
+
+IMAGE = Image("registry.example.com/serve@sha256:" + "ab" * 32)
 
 
 def endpoint(*, reads: int = 0, writes: int = 0) -> Endpoint:
     stores = [Bucket(f"b{index}") for index in range(max(reads, writes))]
-    return Endpoint("api", cluster=TrainingCluster("train"), reads=stores[:reads], writes=stores[:writes])
+    cluster = TrainingCluster("train")
+    return Endpoint("api", cluster=cluster, image=IMAGE, reads=stores[:reads], writes=stores[:writes])
 
 
 def statements(result: Any, node: str = "api/policy") -> list[dict[str, Any]]:
@@ -55,7 +59,7 @@ def test_each_store_is_named(expanded: Any) -> None:
 
 
 def test_nothing_to_allow_is_no_role(expanded: Any) -> None:
-    assert expanded(endpoint).names_of("api") == {"service-account", "service"}
+    assert not {"role", "policy", "identity"} & expanded(endpoint).names_of("api")
 
 
 def test_no_aws_is_no_role(expanded: Any) -> None:
@@ -143,7 +147,11 @@ def people() -> Bucket:
     return Bucket("people", classification="pii", expire_days=30)
 
 
-WORKLOADS = {"endpoint": lambda **fields: Endpoint("fit", cluster=TrainingCluster("train"), **fields), "job": job}
+def served(**fields: Any) -> Endpoint:
+    return Endpoint("fit", cluster=TrainingCluster("train"), image=IMAGE, **fields)
+
+
+WORKLOADS = {"endpoint": served, "job": job}
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)

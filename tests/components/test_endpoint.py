@@ -7,16 +7,29 @@ import pytest
 from mlinfra.components.bucket import Bucket
 from mlinfra.components.eks_values import ExistingEks
 from mlinfra.components.endpoint import Endpoint
+from mlinfra.components.endpoint_model import BucketModel, RegisteredModel
+from mlinfra.components.endpoint_values import ApiKeys, IngressAddress, WarmUp, WorkingHours
+from mlinfra.components.managed_secret import ManagedSecret
+from mlinfra.components.model_store import ModelStore, StoredModel
 from mlinfra.components.node_pool import NodePool
+from mlinfra.components.rollout_values import Shadow, Variant
 from mlinfra.components.team import Team
 from mlinfra.components.training_cluster import TrainingCluster
-from mlinfra.components.values import Autoscale
+from mlinfra.components.values import Autoscale, Image
+from mlinfra.diagnostics import Severity
 from mlinfra.functions import resolve
 from mlinfra.graph import Ref
 from mlinfra.tiers import Tier
 
-IMAGE = "registry.example.com/serve@sha256:" + "ab" * 32
+IMAGE = Image("registry.example.com/serve@sha256:" + "ab" * 32)
+BUCKET = Bucket("models")
+STORE = ModelStore("store", bucket=BUCKET)
 RUNNING = {"service-account", "service", "deployment", "autoscaler", "disruption-budget", "callers", "calls-from-train"}
+
+
+ADDRESS = IngressAddress(
+    host="api.example.com", ingress_class="nginx", controller_namespace="ingress-nginx", issuer="letsencrypt"
+)
 
 
 def endpoint(**fields: Any) -> Endpoint:
@@ -32,6 +45,48 @@ def test_without_an_image_address_and_identity_wait(expanded: Any) -> None:
     assert result.names_of("api") == {"service-account", "service"}
     assert result.inputs("api/service")["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
     assert endpoint(image=None).signals() == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "waits_for"),
+    [
+        ({"image": None}, "its first image"),
+        ({"image": None, "runtime": "triton"}, "its model"),
+        ({"model": StoredModel(store=STORE, name="ranker", version=None)}, "the first version of model 'ranker'"),
+        ({"model": BucketModel(bucket=BUCKET, path=None)}, "the first version of model 'models'"),
+        (
+            {"model": RegisteredModel(server="http://mlflow.ml.svc:5000", name="ranker", version=None)},
+            "the first version of model 'ranker'",
+        ),
+        ({"image": None, "variants": [Variant(name="a", weight=100)]}, "its first image"),
+        (
+            {"shadow": Shadow(model=StoredModel(store=STORE, name="next", version=None))},
+            "the first version of model 'next'",
+        ),
+    ],
+)
+def test_what_it_waits_for_is_said_in_one_line(expanded: Any, fields: dict[str, Any], waits_for: str) -> None:
+    result = expanded(lambda: endpoint(**fields))
+    (said,) = result.diagnostics
+    assert (said.severity, said.code) == (Severity.WARNING, "endpoint-waits")
+    assert said.summary == f"endpoint 'api' waits for {waits_for}"
+    assert (said.detail, said.remedy) == ("", "")
+    assert result.names_of("api") <= {"service-account", "service", "role", "policy", "egress"}
+    assert result.inputs("api/service")["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+    waiting = endpoint(**fields)
+    assert (waiting.signals(), waiting.records(), waiting.exports()) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"model": StoredModel(store=STORE, name="ranker", version="4")},
+        {"image": None, "variants": [Variant(name="a", weight=100, image=IMAGE)]},
+    ],
+)
+def test_what_it_does_not_wait_for(fields: dict[str, Any]) -> None:
+    assert endpoint(**fields).waits_for is None
 
 
 def test_what_an_endpoint_comes_to(expanded: Any) -> None:
@@ -112,9 +167,10 @@ def test_the_model_and_the_data_are_in_the_environment(expanded: Any) -> None:
         lambda: endpoint(model="models:/rec/3", reads=[Bucket("my-data")], env={"PORT": "1", "LOG": "info"})
     )
     names = [item["name"] for item in pod(result)["containers"][0]["env"]]
-    assert names == ["LOG", "MODEL_URI", "MY_DATA_URI", "PORT"]
+    assert names == ["LOG", "MLINFRA_COMPONENT", "MODEL_URI", "MODEL_VERSION", "MY_DATA_URI", "PORT"]
     values = {item["name"]: item["value"] for item in pod(result)["containers"][0]["env"]}
-    assert (values["MODEL_URI"], values["PORT"]) == ("models:/rec/3", "1")
+    assert (values["MODEL_URI"], values["MODEL_VERSION"], values["PORT"]) == ("models:/rec/3", "3", "1")
+    assert values["MLINFRA_COMPONENT"] == "api"
 
 
 def test_the_url() -> None:
@@ -138,6 +194,16 @@ def test_gpus_want_a_pool(expanded: Any) -> None:
         ({"port": 80}, "greater than or equal to 1024"),
         ({"health_path": "healthz"}, "health_path"),
         ({"model": "latest"}, "'latest' is not a model"),
+        ({"image": None, "arguments": ["-v"]}, "no image that would get them"),
+        ({"warm_up": WarmUp()}, "warm_up names no path"),
+        ({"address": ADDRESS}, "nobody asks who calls"),
+        ({"port": 8400, "auth": ApiKeys(keys=[ManagedSecret("key")])}, "which is the proxy's own"),
+        ({"runtime": "triton", "health_path": "/live"}, "health_path cannot be given"),
+        ({"runtime": "triton", "port": 8002}, "at which the runtime triton has its metrics"),
+        ({"runtime": "vllm"}, "runs on GPUs: give `gpus=1` or more"),
+        ({"runtime": "mlflow", "log_requests": BUCKET}, "does not"),
+        ({"runtime": "mlflow", "model": "models:/ranker/3"}, "without the server whose registry that is"),
+        ({"runtime": "seldon"}, "runtime"),
     ],
 )
 def test_mistakes(expanded: Any, fields: dict[str, Any], says: str) -> None:
@@ -154,3 +220,9 @@ def test_callers_in_another_kubernetes_cluster_are_refused(expanded: Any) -> Non
     (diagnostic,) = expanded(declare, "eks").diagnostics
     assert diagnostic.code == "endpoint-caller-elsewhere"
     assert "names a caller in another Kubernetes cluster, 'search'" in diagnostic.summary
+
+
+def test_hours_are_not_for_tiers_where_it_matters(expanded: Any) -> None:
+    hours = lambda: endpoint(hours=WorkingHours())  # noqa: E731
+    assert expanded(hours, tier=Tier.STAGING).codes == []
+    assert expanded(hours, tier=Tier.PROD).codes == ["hours-in-protected-tier"]

@@ -71,7 +71,7 @@ def whole(env: Environment, p: Params) -> Blueprint:
     fit = TrainingJob("fit", cluster=cluster, pool=pool, image=IMAGE, reads=[models], writes=[models])
     api = Endpoint("api", cluster=cluster, image=IMAGE, reads=[models, word])
     route = Route(critical="webhook:https://example.com/hook", warning="email:team@example.com")
-    watch = Monitoring("watch", cluster=cluster, watches=[api, fit], route=route)
+    watch = Monitoring("watch", cluster=cluster, watches=[api, fit], route=route, alertmanager="a.example.com:9093")
     second = Raw("second", type="aws:kms/key:Key", inputs={"description": "a key of which only the mark tells"})
     parameter = Raw("note", type="aws:ssm/parameter:Parameter", inputs={"name": "/n", "type": "String", "value": "1"})
     return Blueprint(watch, queue, clicks, images, net, second, parameter)

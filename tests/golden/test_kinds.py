@@ -10,18 +10,26 @@ from pydantic import SecretStr
 
 from mlinfra.authoring import Blueprint, Component, Params, blueprint, recording
 from mlinfra.checks import run_checks
+from mlinfra.components.alert_values import ExistingSecret, MailServer
+from mlinfra.components.batch_inference import BatchInference
 from mlinfra.components.bucket import Bucket
 from mlinfra.components.bucket_options import CorsRule, Notification, ObjectLock, Replica, Transition
 from mlinfra.components.database import Database
 from mlinfra.components.dataset import Dataset
+from mlinfra.components.drift_monitor import DriftMonitor
+from mlinfra.components.drift_values import Fairness, Retrain
 from mlinfra.components.eks_values import Eks
 from mlinfra.components.endpoint import Endpoint
+from mlinfra.components.endpoint_model import BucketModel, RegisteredModel
+from mlinfra.components.endpoint_values import ApiKeys, GatewayAddress, HelperImages, IngressAddress, WarmUp
+from mlinfra.components.grafana_values import Grafana, Oidc
 from mlinfra.components.image_repository import ImageRepository
 from mlinfra.components.job_queue import JobQueue
 from mlinfra.components.job_values import Ranks, Ray, Sweep
 from mlinfra.components.key import Key
+from mlinfra.components.load_test import LoadTest
 from mlinfra.components.managed_secret import ManagedSecret
-from mlinfra.components.model_store import ModelStore
+from mlinfra.components.model_store import ModelStore, StoredModel
 from mlinfra.components.monitoring import Monitoring
 from mlinfra.components.network import Network
 from mlinfra.components.network_policies import Egress
@@ -30,13 +38,15 @@ from mlinfra.components.node_pool import NodePool
 from mlinfra.components.queue import Queue
 from mlinfra.components.raw import Raw
 from mlinfra.components.registry import KINDS
+from mlinfra.components.rollout_values import BlueGreen, Canary, Gate, Shadow, Step, Variant
 from mlinfra.components.secret_sources import FromEnvironment
+from mlinfra.components.slo import LatencyGoal, Slo
 from mlinfra.components.team import Team
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob
 from mlinfra.components.training_vm import TrainingVm
 from mlinfra.components.training_vm_values import Volume
-from mlinfra.components.values import Autoscale, Quota, Route, Taint
+from mlinfra.components.values import Autoscale, Quota, Route, ScaleMetric, Taint, TeamRoute
 from mlinfra.components.workspace import Workspace
 from mlinfra.environment import Environment, Owner
 from mlinfra.expansion import expand
@@ -215,20 +225,126 @@ def workspace() -> Component:
     )
 
 
-def endpoint() -> Component:
-    cluster = TrainingCluster("train")
-    return Endpoint(
-        "api", cluster=cluster, image=IMAGE, model="models:/recs/3", reads=[Bucket("models")], env={"LOG": "info"}
+def endpoint() -> tuple[Component, ...]:
+    gpu = NodePool("gpu", instance_type="g5.12xlarge", max=4)
+    cluster = TrainingCluster("train", pools=[gpu], gateway_api=True, metrics_adapter=True)
+    models = Bucket("models")
+    api = Endpoint("api", cluster=cluster, image=IMAGE, model="models:/recs/3", reads=[models], env={"LOG": "info"})
+    stored = BucketModel(bucket=models, path="ranker/41")
+    world = {"host": "api.example.com", "controller_namespace": "ingress"}
+    ingress = IngressAddress(**world, ingress_class="nginx", issuer="letsencrypt")
+    helpers = HelperImages(model=IMAGE, proxy=IMAGE)
+    common = {"cluster": cluster, "image": IMAGE, "helpers": helpers}
+    keys = ApiKeys(keys=[ManagedSecret("shop", in_cluster=[cluster])])
+    follows = Autoscale(min=1, max=4, metric=ScaleMetric(name="http_requests", target=20))
+    registered = RegisteredModel(server="http://mlflow.ml.svc:5000", name="ranker", version="3")
+    first = WarmUp(path="/predict", body={"inputs": [1]})
+    gateway = GatewayAddress(**world, gateway_class="envoy", secret="api-cert")
+    return (
+        api,
+        Endpoint("own", **common, log_requests=Bucket("logs"), warm_up=first, address=gateway, auth="elsewhere"),
+        Endpoint("flow", **common, runtime="mlflow", model=registered, scale=follows),
+        Endpoint("triton", **common, runtime="triton", model=stored, auth=keys, address=ingress),
+        Endpoint("tf", **common, runtime="tensorflow-serving", model=stored, warm_up=WarmUp(body={"instances": [1]})),
+        Endpoint("llm", **common, runtime="vllm", model=stored, pool=gpu, gpus=4, cpu=16, memory=64),
+        *rollouts(),
     )
 
 
-def monitoring() -> Component:
+def rollouts() -> tuple[Component, ...]:
+    """Endpoints whose versions take over, or share the traffic, in every way there is."""
+    cluster = TrainingCluster("rolled", argo_rollouts=True, argo_gateway_plugin=True, gateway_api=True)
+    plain = TrainingCluster("plain")
+    address = GatewayAddress(host="api.example.com", controller_namespace="envoy", gateway="shared")
+    world = {"address": address, "auth": "elsewhere"}
+    common = {"cluster": cluster, "image": IMAGE, "scale": Autoscale(min=10, max=20)}
+    gates = {"gate": Gate(error_percent=1, accuracy=0.9), "prometheus": "http://prometheus.monitoring.svc:9090"}
+    steps = [Step(weight=10, seconds=600), Step(weight=50, gate=Gate(load_test="burst"), approve=True)]
+    canary = Endpoint("canary", **common, rollout=Canary(steps=steps, **gates))
+    by_route = Canary(steps=[Step(weight=5)], traffic="gateway", **gates)
+    store = ModelStore("ranked", bucket=Bucket("kept"))
+    old, new = (StoredModel(store=store, name="a", version=version) for version in ("1", "2"))
+    pair = [Variant(name="champion", weight=90, model=old), Variant(name="challenger", weight=10, model=new)]
+    return (
+        canary,
+        LoadTest("burst", target=canary, rate=10, bodies=[1]),
+        Endpoint("routed", **common, **world, rollout=by_route),
+        Endpoint("switched", **common, rollout=BlueGreen(**gates, approve=True, keep_seconds=900)),
+        Endpoint("colors", cluster=plain, image=IMAGE, rollout=BlueGreen()),
+        Endpoint("pair", **common, **world, variants=pair, shadow=Shadow(model=new)),
+    )
+
+
+def batch_inference() -> tuple[Component, ...]:
+    pool = NodePool("cpu", instance_type="m6i.xlarge", max=4)
+    cluster = TrainingCluster("train", pools=[pool])
+    common = {"cluster": cluster, "pool": pool, "image": IMAGE, "inputs": Bucket("clicks"), "outputs": Bucket("scores")}
+    stored = StoredModel(store=ModelStore("models", bucket=Bucket("artifacts")), name="ranker", version="3")
+    night = {"schedule": "30 2 * * *", "time_zone": "Europe/Berlin", "shards": 3, "parallelism": 2}
+    score = BatchInference("score", **common, **night, model=stored, config={"batch_size": 512})
+    asked = BatchInference("asked", **common, model="s3://models-of-others/ranker/3", fatal_exit_codes=[3])
+    return score, asked, BatchInference("later", **{**common, "image": None}, schedule="@daily")
+
+
+def load_test() -> Component:
+    pool = NodePool("cpu", instance_type="m6i.xlarge", max=4)
+    cluster = TrainingCluster("train", pools=[pool])
+    api = Endpoint("api", cluster=cluster, image=IMAGE)
+    key = ManagedSecret("api-key", value_from=FromEnvironment("API_KEY"), in_cluster=[cluster])
+    sent = {"path": "/predict", "bodies": [{"inputs": [[1, 2, 3]]}], "headers": {"X-Test": "1"}, "api_key": key}
+    return LoadTest("burst", target=api, pool=pool, rate=50, seconds=120, latency_seconds=0.2, **sent)
+
+
+def drift_monitor() -> Component:
+    pool = NodePool("cpu", instance_type="m6i.xlarge", max=2)
+    cluster = TrainingCluster("train", pools=[pool])
+    models = ModelStore("models", bucket=Bucket("artifacts"))
+    model = StoredModel(store=models, name="ranker", version="3")
+    logs = Bucket("logs", classification="confidential", expire_days=90)
+    api = Endpoint("api", cluster=cluster, image=IMAGE, model=model, log_requests=logs)
+    fit = TrainingJob("fit", cluster=cluster, pool=pool, image=IMAGE, writes=[models])
+    fairness = Fairness(groups=["country", "age_band"], favourable_labels=["approved"])
+    drift = DriftMonitor("drift", endpoint=api, image=IMAGE, fairness=fairness, retrain=Retrain(job=fit, days=7))
+    route = Route(critical="pagerduty:recsys", warning="slack:#recsys")  # type: ignore[arg-type]  # read as texts
+    return Monitoring("watch", cluster=cluster, watches=[api, drift], route=route, alertmanager="alerts.ops.svc:9093")
+
+
+def monitoring() -> tuple[Component, ...]:
     cluster = TrainingCluster("train")
     api = Endpoint("api", cluster=cluster, image=IMAGE, scale=Autoscale(min=1, max=3))
     route = Route(critical="webhook:https://example.com/hook", warning="email:team@example.com")
-    return Monitoring(
+    watch = Monitoring(
         "watch", cluster=cluster, watches=[api], route=route, alertmanager="alertmanager.example.com:9093"
     )
+    gpu = NodePool("gpu", instance_type="g5.xlarge")
+    own = TrainingCluster("own", pools=[gpu])
+    slo = Slo(availability=99.9, latency=LatencyGoal(seconds=0.5))
+    ranker = Endpoint("ranker", cluster=own, pool=gpu, gpus=1, image=IMAGE, slo=slo, team="ads")
+    ads = TeamRoute(critical="pagerduty:ads", warning="slack:#ads")
+    alone = Monitoring(
+        "alone",
+        cluster=own,
+        watches=[ranker, own],
+        route=Route(critical="pagerduty:ml", warning="slack:#ml", teams={"ads": ads}),
+        secrets={kind: ExistingSecret(name="alerting", key=kind) for kind in ("pagerduty", "slack")},
+        pushgateway=True,
+        grafana=None,
+    )
+    place = TrainingCluster("ops", prometheus_operator=True)
+    pager = ManagedSecret("pager", value_from=FromEnvironment("PAGERDUTY_KEY"), in_cluster=[place])
+    told = Route(critical="pagerduty:ml", warning="email:team@example.com")
+    where = {f"{part}_url": f"https://id.example.com/{part}" for part in ("auth", "token", "userinfo")}
+    oidc = Oidc(client_id="grafana", client_secret=pager, admins=["ml-leads"], **where)
+    operated = Monitoring(
+        "operated",
+        cluster=place,
+        watches=[Queue("work"), Database("features"), Bucket("data")],
+        route=told,
+        secrets={"pagerduty": pager},
+        mail=MailServer(host="smtp.example.com", sender="alerts@example.com", user="alerts", password=pager),
+        grafana=Grafana(oidc=oidc, address="https://grafana.example.com", called_from=["ingress-nginx"]),
+    )
+    return watch, alone, operated
 
 
 def raw() -> Component:
@@ -262,6 +378,9 @@ SAMPLES: dict[type[Component], Callable[[], Component | tuple[Component, ...]]] 
     TrainingVm: training_vm,
     Workspace: workspace,
     Endpoint: endpoint,
+    BatchInference: batch_inference,
+    LoadTest: load_test,
+    DriftMonitor: drift_monitor,
     Monitoring: monitoring,
     Raw: raw,
 }

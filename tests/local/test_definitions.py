@@ -169,6 +169,6 @@ def test_definitions_are_made_once(served: Cluster, access: LocalAccess, graph: 
         }
 
     before = versions()
-    assert set(before) == KUEUE | {"rayjobs.ray.io"}
+    assert set(before) >= KUEUE | {"rayjobs.ray.io"}  # other tests here bring more
     definitions.ensure(access.kubeconfig, graph)
     assert versions() == before

@@ -34,6 +34,8 @@ def program(path: Path, prints: str, code: int = 0) -> Path:
         ("kwokctl", "kwokctl version v0.7.0 go1.26.8 (linux/amd64)", (0, 7, 0)),
         ("kwok", "kwok version v0.7.0-alpha.1 go1.26.8", (0, 7, 0)),
         ("kwok", "no version", None),
+        ("promtool", "promtool, version 2.42.0+ds (branch: debian/sid, revision: 2.42.0+ds-5+deb12u1)", (2, 42, 0)),
+        ("rollouts-controller", "v1.8.3+unknown", (1, 8, 3)),
     ],
 )
 def test_asking_for_a_version(tmp_path: Path, name: str, prints: str, version: object) -> None:
@@ -66,6 +68,20 @@ def test_on_path_at_another_version_gives_way_to_the_cache(tmp_path: Path) -> No
     cached = program(cached_path(TOOLS["etcd"]), "")
     found = find(TOOLS["etcd"])
     assert (found.path, found.source) == (cached, Source.CACHE)
+
+
+def test_debians_name_on_path(tmp_path: Path) -> None:
+    path = program(tmp_path / "bin" / "prometheus-alertmanager", "alertmanager, version 0.25.0 (branch: debian/sid)")
+    found = find(TOOLS["alertmanager"])
+    assert (found.path, found.version, found.source) == (path, "0.25.0", Source.PATH)
+    program(tmp_path / "bin" / "alertmanager", "alertmanager, version 0.20.0")
+    assert find(TOOLS["alertmanager"]).path == path
+
+
+def test_what_a_package_gave_has_the_packages_version(tmp_path: Path) -> None:
+    cached = program(cached_path(TOOLS["promtool"]), "promtool, version 2.42.0+ds (branch: debian/sid)")
+    found = find(TOOLS["promtool"])
+    assert (found.path, found.version, found.source) == (cached, "2.42.0", Source.CACHE)
 
 
 def test_configured_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,39 @@ def test_a_platform_without_a_release_says_so(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(MlinfraError) as caught:
         ensure(["etcd"])
     assert "no official release for linux/riscv64" in caught.value.diagnostics[0].detail
+
+
+def tarball(folder: str, **programs: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in programs.items():
+            entry = tarfile.TarInfo(f"{folder}/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_tools_of_one_archive_are_downloaded_once(site) -> None:
+    folder = "prometheus-3.5.0.linux-amd64"
+    programs = {name: f"#!/bin/sh\necho '{name}, version 3.5.0'\n".encode() for name in ("prometheus", "promtool")}
+    base = "/github.com/prometheus/prometheus/releases/download/v3.5.0"
+    content = tarball(folder, **programs)
+    site.files[f"{base}/{folder}.tar.gz"] = content
+    site.files[f"{base}/sha256sums.txt"] = f"{hashlib.sha256(content).hexdigest()}  {folder}.tar.gz\n".encode()
+    found = ensure(["prometheus", "promtool"])
+    assert {name: path.read_bytes() for name, path in found.items()} == programs
+    assert site.asked[f"{base}/{folder}.tar.gz"] == 1
+    assert not list((tools_folder() / "downloads").iterdir())
+
+
+def test_without_release_and_package_both_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(MlinfraError) as caught:
+        ensure(["prometheus", "promtool"])
+    for name, diagnostic in zip(("prometheus", "promtool"), caught.value.diagnostics, strict=True):
+        assert diagnostic.summary == f"{name} 3.5.0 is not here and could not be had"
+        for source in ("not on PATH", "answers 404", "Debian package prometheus: there is no `apt-get` on PATH"):
+            assert source in diagnostic.detail
 
 
 def test_too_small_a_disk_is_told_before_it_fills(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,14 @@ import re
 import pytest
 
 from mlinfra.tools.go import MODULES, NEEDED
-from mlinfra.tools.table import PINNED, TOOLS, Tool, Version
+from mlinfra.tools.table import MONITORING, PINNED, ROLLOUTS, TOOLS, USUAL, Debian, Module, Tool, Version
+
+BUILT = [tool for tool in TOOLS.values() if isinstance(tool.fallback, Module)]
 
 
-@pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
+@pytest.mark.parametrize("tool", BUILT, ids=lambda tool: tool.name)
 def test_the_table_and_the_pinned_module_agree(tool: Tool) -> None:
-    text = (MODULES / tool.module.name / "go.mod").read_text()
+    text = (MODULES / tool.fallback.name / "go.mod").read_text()
     required = dict(re.findall(r"^(?:require )?\t?(\S+) v(\S+)(?: // indirect)?$", text, re.MULTILINE))
     version = next(required[module] for module in sorted(required, reverse=True) if tool.package.startswith(module))
     assert version == tool.version
@@ -20,9 +22,9 @@ def test_the_table_and_the_pinned_module_agree(tool: Tool) -> None:
     assert (int(go[1]), int(go[2])) <= NEEDED
 
 
-@pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
+@pytest.mark.parametrize("tool", BUILT, ids=lambda tool: tool.name)
 def test_every_required_module_has_its_sum(tool: Tool) -> None:
-    folder = MODULES / tool.module.name
+    folder = MODULES / tool.fallback.name
     sums = (folder / "go.sum").read_text()
     replaced = dict(re.findall(r"(\S+) => (\S+ v\S+)$", (folder / "go.mod").read_text(), re.MULTILINE))
     version = f"v{tool.version}"
@@ -47,6 +49,10 @@ def test_every_required_module_has_its_sum(tool: Tool) -> None:
         ("kube-apiserver", (1, 35, 0), False),
         ("kwok", (0, 6, 9), False),
         ("etcd", (3, 5, 21), False),
+        ("prometheus", (2, 42, 0), True),
+        ("promtool", (2, 41, 0), False),
+        ("alertmanager", (0, 25, 0), True),
+        ("rollouts-controller", (1, 9, 0), False),
     ],
 )
 def test_which_versions_fit(name: str, version: Version, fits: bool) -> None:
@@ -83,6 +89,21 @@ def test_the_pinned_version_fits_itself(tool: Tool) -> None:
             "kwokctl", "linux", "amd64",
             "https://github.com/kubernetes-sigs/kwok/releases/download/v0.7.0/kwokctl-linux-amd64", "",
         ),
+        (
+            "promtool", "linux", "amd64",
+            "https://github.com/prometheus/prometheus/releases/download/v3.5.0/prometheus-3.5.0.linux-amd64.tar.gz",
+            "prometheus-3.5.0.linux-amd64/promtool",
+        ),
+        (
+            "amtool", "darwin", "arm64",
+            "https://github.com/prometheus/alertmanager/releases/download/v0.28.1/alertmanager-0.28.1.darwin-arm64.tar.gz",
+            "alertmanager-0.28.1.darwin-arm64/amtool",
+        ),
+        (
+            "pushgateway", "linux", "arm64",
+            "https://github.com/prometheus/pushgateway/releases/download/v1.11.1/pushgateway-1.11.1.linux-arm64.tar.gz",
+            "pushgateway-1.11.1.linux-arm64/pushgateway",
+        ),
     ],
 )  # fmt: skip
 def test_official_releases(name: str, system: str, machine: str, url: str, member: str) -> None:
@@ -94,10 +115,32 @@ def test_official_releases(name: str, system: str, machine: str, url: str, membe
 
 @pytest.mark.parametrize(
     ("name", "system", "machine"),
-    [("kube-apiserver", "darwin", "arm64"), ("pulumi", "windows", "amd64"), ("etcd", "linux", "riscv64")],
+    [
+        ("kube-apiserver", "darwin", "arm64"),
+        ("pulumi", "windows", "amd64"),
+        ("etcd", "linux", "riscv64"),
+        ("rollouts-controller", "linux", "amd64"),
+    ],
 )
 def test_where_there_is_no_official_release(name: str, system: str, machine: str) -> None:
     assert TOOLS[name].release(system, machine) is None
+
+
+def test_each_tool_is_of_everybody_or_got_when_asked_for() -> None:
+    assert sorted(USUAL + MONITORING + ROLLOUTS) == sorted(TOOLS)
+    assert {"pulumi", "kwok"} <= set(USUAL)
+
+
+def test_debian_calls_some_by_another_name() -> None:
+    called = {tool.name: tool.called for tool in TOOLS.values() if isinstance(tool.fallback, Debian)}
+    assert called == {
+        "prometheus": ("prometheus",),
+        "promtool": ("promtool",),
+        "alertmanager": ("alertmanager", "prometheus-alertmanager"),
+        "amtool": ("amtool",),
+        "pushgateway": ("pushgateway", "prometheus-pushgateway"),
+    }
+    assert TOOLS["etcd"].called == ("etcd",)
 
 
 def test_pinned_sums_are_of_releases_in_the_table() -> None:

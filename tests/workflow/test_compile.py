@@ -35,8 +35,9 @@ def read_case(name: str) -> tuple[bytes, dict[str, Any], list[dict[str, Any]]]:
 
 def compile_case(project: Any, content: bytes, values: dict[str, Any]) -> Compiled:
     blueprint = values.pop("blueprint", "case")
+    tier = values.pop("tier", "dev")
     # The first three lines are always the same; what a case adds stands in block form from line 4 on.
-    text = f"blueprint: {blueprint}\nenvironment: {{name: dev, tier: dev}}\nowner: {{team: t, cost_center: c}}\n"
+    text = f"blueprint: {blueprint}\nenvironment: {{name: dev, tier: {tier}}}\nowner: {{team: t, cost_center: c}}\n"
     text += yaml.safe_dump(values, default_flow_style=False, sort_keys=False) if values else ""
     own = project(stacks={"dev": text}, blueprints={"case": content})
     return compile_stack(own, load_stack(own, "dev"))

@@ -198,6 +198,11 @@ def shown(text: str) -> str:
     return text.replace(ANY_ACCOUNT, "<account>").replace(_MADE_UP, "??????")
 
 
+def stands_in(text: str) -> bool:
+    """Whether something in a text only stands for what is not known."""
+    return any(mark in text for mark in ("⟨", _MADE_UP, ANY_ACCOUNT))
+
+
 def unknown(node: str, *path: str | int) -> str:
     """The text that stands for an output which only an update makes known."""
     return f"⟨{'.'.join(str(part) for part in (node, *path))}⟩"

@@ -29,6 +29,7 @@ AUTOSCALERS: Final = tuple(f"kubernetes:autoscaling/v{version}:HorizontalPodAuto
 _REPLICATED: Final = (
     *(f"{_APPS}{kind}" for kind in ("Deployment", "StatefulSet", "ReplicaSet")),
     f"{_CORE}ReplicationController",
+    "kubernetes:argoproj.io/v1alpha1:Rollout",
 )
 _SINGLE: Final = (f"{_CORE}Pod", f"{_CORE}PodTemplate")
 TOKENS: Final = frozenset({*_REPLICATED, *_SINGLE, DAEMON_SET, JOB, CRON_JOB, CONFIG, *ray.TOKENS})

@@ -35,6 +35,7 @@ _POD_SPECS: Final[Mapping[str, tuple[str, ...]]] = {
             "apps/v1:Deployment",
             "apps/v1:ReplicaSet",
             "apps/v1:StatefulSet",
+            "argoproj.io/v1alpha1:Rollout",
             "batch/v1:Job",
         )
     },

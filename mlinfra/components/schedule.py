@@ -1,0 +1,69 @@
+"""When something runs again and again: a schedule as cron writes it, held against what Kubernetes takes.
+
+Source: Kubernetes, "CronJob", "Schedule syntax" and "Time zones"; the fields' bounds are those of robfig/cron, version
+3, the parser that Kubernetes uses.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+_MACROS: Final = frozenset({"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"})
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_FIELDS: Final = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day of the month", 1, 31, ()),
+    ("month", 1, 12, _MONTHS),
+    ("day of the week", 0, 6, _DAYS),
+)
+_PART: Final = re.compile(r"(?P<first>\*|\?|[0-9]+|[a-z]{3})(-(?P<last>[0-9]+|[a-z]{3}))?(/(?P<step>[0-9]+))?")
+_FORM: Final = "five fields, minute, hour, day of the month, month and day of the week, such as `30 2 * * 1-5`"
+
+
+def _schedule(text: str) -> str:
+    """The schedule as it is; raises `ValueError` for one that Kubernetes would refuse, or that would never be due."""
+    if text in _MACROS:
+        return text
+    fields = text.split()
+    if "TZ=" in text.upper():
+        raise ValueError("the time zone is a field of its own: `time_zone`")
+    if len(fields) != len(_FIELDS) or text != " ".join(fields):
+        raise ValueError(f"{text!r} is no schedule; write {_FORM}, or one of {', '.join(sorted(_MACROS))}")
+    for field, (what, least, most, names) in zip(fields, _FIELDS, strict=True):
+        for part in field.lower().split(","):
+            _check_part(part, what, least, most, names)
+    return text
+
+
+def _check_part(part: str, what: str, least: int, most: int, names: tuple[str, ...]) -> None:
+    found = _PART.fullmatch(part)
+    if found is None:
+        raise ValueError(f"{part!r} is no {what}; a schedule has {_FORM}")
+    numbers = []
+    for text in (found["first"], found["last"]):
+        if text is None or text in "*?":
+            continue
+        if not text.isdigit() and text not in names:
+            raise ValueError(f"{text!r} is no {what}")
+        number = int(text) if text.isdigit() else names.index(text) + least
+        if not least <= number <= most:
+            raise ValueError(f"{text} is no {what}: it goes from {least} to {most}")
+        numbers.append(number)
+    if found["first"] in "*?" and found["last"]:
+        raise ValueError(f"{part!r} is no {what}: `*` has no end")
+    if len(numbers) == 2 and numbers[0] > numbers[1]:
+        raise ValueError(f"{part!r} is no {what}: it ends before it begins")
+    if found["step"] is not None and int(found["step"]) == 0:
+        raise ValueError(f"{part!r} is no {what}: a step of 0 leads nowhere")
+
+
+Schedule = Annotated[str, Field(max_length=120), AfterValidator(_schedule)]
+"""A schedule: five fields of cron, such as `30 2 * * 1-5` for half past two from Monday to Friday, or `@daily`."""
+
+TimeZone = Annotated[str, Field(pattern=r"^(UTC|[A-Z][A-Za-z]+(/[A-Z][A-Za-z0-9_+-]*)+)$", max_length=64)]
+"""A time zone by its name in the IANA database, such as `Europe/Berlin`. The API server asks its own copy."""
