@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mlinfra.components import rollout_argo, rollout_plain
+from mlinfra.components import rollout_argo, rollout_gates, rollout_plain
 from mlinfra.components.endpoint_values import GatewayAddress
 from mlinfra.components.job_queue import cluster_of
 from mlinfra.components.rollout_services import VARIANT_LABEL, add_service, by_gateway, variant_labels, variant_service
@@ -54,10 +54,10 @@ def add_workload(endpoint: Endpoint, scope: Scope, template: PodTemplate) -> tup
     match endpoint.rollout:
         case Canary():
             made = rollout_argo.add(endpoint, scope, pods, seconds)
-            return (Scaled("", _target(made, rollout_argo.API, rollout_argo.KIND), scale),)
+            return (Scaled("", _target(made, rollout_gates.API, rollout_argo.KIND), scale),)
         case BlueGreen() if has_controller(endpoint):
             made = rollout_argo.add(endpoint, scope, pods, seconds)
-            return (Scaled("", _target(made, rollout_argo.API, rollout_argo.KIND), scale),)
+            return (Scaled("", _target(made, rollout_gates.API, rollout_argo.KIND), scale),)
         case BlueGreen():
             made = rollout_plain.add_blue_green(endpoint, scope, pods, seconds)
         case Rolling():
