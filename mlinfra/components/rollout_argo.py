@@ -99,7 +99,9 @@ def _canary(endpoint: Endpoint, scope: Scope, canary: Canary) -> dict[str, Any]:
             service = services["canaryService"]
             names.append(add_load_test(scope, endpoint, gate.load_test, local=f"{local}-load", service=service))
         steps.append({"setWeight": step.weight})
-        steps.append({"analysis": {"templates": [{"templateName": item} for item in names if item]}})
+        # The steps are one atomic list, into which the controller writes the empty field: left out, it would be drift.
+        templates = [{"templateName": item} for item in names if item]
+        steps.append({"analysis": {"analysisRunMetadata": {}, "templates": templates}})
         if step.approve:
             steps.append({"pause": {}})
     return {**_marked("stable", "canary"), "maxSurge": "25%", "maxUnavailable": 0, **services, "steps": steps}

@@ -199,9 +199,9 @@ def test_a_canary_is_a_rollout(expanded: Any) -> None:
     gates = [{"templateName": Ref(f"api/gate-{number}", ("metadata", "name"))} for number in (1, 2)]
     assert strategy["steps"] == [
         {"setWeight": 25},
-        {"analysis": {"templates": [gates[0]]}},
+        {"analysis": {"analysisRunMetadata": {}, "templates": [gates[0]]}},
         {"setWeight": 50},
-        {"analysis": {"templates": [gates[1]]}},
+        {"analysis": {"analysisRunMetadata": {}, "templates": [gates[1]]}},
         {"pause": {}},
     ]
     assert strategy["canaryMetadata"] == {"labels": {"mlinfra.dev/variant": "canary"}}
