@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlinfra.diagnostics import Diagnostic
-from mlinfra.runs import JobRun, LogLine
+
+if TYPE_CHECKING:  # a run's words are few commands' own
+    from mlinfra.runs import JobRun, LogLine
 
 
 class State(StrEnum):
@@ -130,7 +132,7 @@ class Fact:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event: TypeAlias = Task | Step | Stage | Note | Printed | JobRun | LogLine
+Event: TypeAlias = "Task | Step | Stage | Note | Printed | JobRun | LogLine"
 Emit: TypeAlias = Callable[[Event], None]
 
 
