@@ -6,7 +6,7 @@ Nothing here prints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -133,11 +133,6 @@ class Fact:
 
 
 Event: TypeAlias = "Task | Step | Stage | Note | Printed | JobRun | LogLine"
-Emit: TypeAlias = Callable[[Event], None]
-
-
-def silent(event: Event) -> None:
-    """An `Emit` for callers that only want the report."""
 
 
 @dataclass(frozen=True)

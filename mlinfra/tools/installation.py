@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
-from mlinfra.report import Emit, State, Task
+from mlinfra.emit import Emit
+from mlinfra.report import State, Task
 from mlinfra.tools.build import build
 from mlinfra.tools.download import Downloader, UnavailableError
 from mlinfra.tools.find import ask_version, cached_path, find, tools_folder
