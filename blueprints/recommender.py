@@ -95,8 +95,15 @@ def recommender(env: Environment, p: RecommenderParams) -> Blueprint:
     cluster = TrainingCluster("train", pools=[cpu, gpu])
     fit = TrainingJob("fit", cluster=cluster, pool=gpu, gpus=p.gpus, image=p.train_image, reads=[data], writes=[models])
     api = Endpoint("api", cluster=cluster, pool=cpu, image=p.serve_image, model=p.model, reads=[models], scale=p.scale)
-    told = {"route": p.alerts, "alertmanager": p.alertmanager, "secrets": p.alert_secrets, "mail": p.mail}
-    watch = Monitoring("watch", cluster=cluster, watches=[api, fit], **told)
+    watch = Monitoring(
+        "watch",
+        cluster=cluster,
+        watches=[api, fit],
+        route=p.alerts,
+        alertmanager=p.alertmanager,
+        secrets=p.alert_secrets,
+        mail=p.mail,
+    )
     return Blueprint(
         watch,
         outputs={"url": api.url, "data": data.uri, "models": models.uri, "repository": cluster.repository_url},

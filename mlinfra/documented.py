@@ -21,7 +21,7 @@ from pydantic_core import CoreSchema
 class Documented(BaseModel):
     """Base of what people write: no unknown field, no type guessed, frozen; its docstrings are in its JSON Schema."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -6,14 +6,16 @@ Nothing here prints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlinfra.diagnostics import Diagnostic
-from mlinfra.rollouts import RolloutState
-from mlinfra.runs import JobRun, LogLine
+
+if TYPE_CHECKING:  # a run's and a rollout's words are few commands' own
+    from mlinfra.rollouts import RolloutState
+    from mlinfra.runs import JobRun, LogLine
 
 
 class State(StrEnum):
@@ -131,12 +133,7 @@ class Fact:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event: TypeAlias = Task | Step | Stage | Note | Printed | JobRun | LogLine | RolloutState
-Emit: TypeAlias = Callable[[Event], None]
-
-
-def silent(event: Event) -> None:
-    """An `Emit` for callers that only want the report."""
+Event: TypeAlias = "Task | Step | Stage | Note | Printed | JobRun | LogLine | RolloutState"
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from mlinfra.checks.names import check_names
 from mlinfra.checks.references import check_references
 from mlinfra.checks.schema import check_schema
 from mlinfra.diagnostics import Diagnostic
+from mlinfra.emit import Emit, silent
 from mlinfra.graph import Graph
-from mlinfra.report import Emit, silent
 
 __all__ = ["check_alerts", "check_names", "check_references", "check_schema", "lint_source", "run_checks"]
 

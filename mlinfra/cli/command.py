@@ -155,9 +155,9 @@ def _view(as_json: bool, debug: bool) -> View:
         from mlinfra.views.json_view import JsonView
 
         return JsonView(debug=debug)
-    from mlinfra.views.person import PersonView
+    from mlinfra.views.late import LateView
 
-    return PersonView(debug=debug)
+    return cast("View", LateView(debug=debug))
 
 
 def _of_system(error: OSError) -> Diagnostic:

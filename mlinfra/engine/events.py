@@ -18,10 +18,11 @@ from typing import Any
 
 import orjson
 
+from mlinfra.emit import Emit
 from mlinfra.engine.redaction import Redactor
 from mlinfra.graph import Graph
 from mlinfra.naming import component_of, name_of
-from mlinfra.report import Emit, Operation, PropertyChange, State, Step
+from mlinfra.report import Operation, PropertyChange, State, Step
 from mlinfra.wire.values import parse_property_path
 
 _OPERATIONS = {

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from mlinfra.diagnostics import Diagnostic
+from mlinfra.emit import Emit
 from mlinfra.engine.events import EventReader, Told
 from mlinfra.engine.failures import diagnose
 from mlinfra.engine.host import LanguageHost
@@ -17,7 +18,7 @@ from mlinfra.engine.process import Ended, run_pulumi
 from mlinfra.engine.redaction import Redactor
 from mlinfra.engine.registration import Program
 from mlinfra.engine.session import Session
-from mlinfra.report import Emit, Note, Operation, Printed, State, Step, Task
+from mlinfra.report import Note, Operation, Printed, State, Step, Task
 
 PARALLEL = 16
 """Resource operations at once. The engine's default grows with the cores; the providers' threads are above it."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
+from mlinfra.emit import Emit, silent
 from mlinfra.graph import Pool
 from mlinfra.local import nodes
 from mlinfra.local.accounts import SECRET_KEY, access_key, account_for
@@ -28,7 +29,7 @@ from mlinfra.local.moto import Moto, Server
 from mlinfra.project import Project
 from mlinfra.providers.kubernetes import kubeconfig
 from mlinfra.providers.kubernetes.client import Cluster
-from mlinfra.report import Emit, Note, State, Task, silent
+from mlinfra.report import Note, State, Task
 from mlinfra.tools.install import ensure
 
 REGION: Final = "us-east-1"

@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from mlinfra.emit import Emit, silent
 from mlinfra.project import cache_folder
-from mlinfra.report import Emit, silent
 from mlinfra.tools.find import find, tools_folder
 from mlinfra.tools.table import TOOLS
 

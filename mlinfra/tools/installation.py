@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
-from mlinfra.report import Emit, State, Task
+from mlinfra.emit import Emit
+from mlinfra.report import State, Task
 from mlinfra.tools.build import build
 from mlinfra.tools.debian import unpack
 from mlinfra.tools.download import Downloader, UnavailableError

@@ -16,11 +16,11 @@ from pydantic import ValidationError
 from mlinfra.authoring import Blueprint, BlueprintFunction, Component, Params, Recording, recording
 from mlinfra.checks import run_checks
 from mlinfra.diagnostics import Diagnostic, Location, MlinfraError, Problems
+from mlinfra.emit import Emit, silent
 from mlinfra.environment import Environment
 from mlinfra.expansion import expand
 from mlinfra.graph import Graph
 from mlinfra.project import Project
-from mlinfra.report import Emit, silent
 from mlinfra.stack import Stack
 from mlinfra.validation import diagnostics_of
 from mlinfra.workflow.given_params import plain_params

@@ -12,12 +12,13 @@ import yaml
 
 from mlinfra.components.people import check_group
 from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.emit import Emit
 from mlinfra.functions import kubeconfig
 from mlinfra.graph import Graph
 from mlinfra.local import definitions
 from mlinfra.local.target import LocalAccess, LocalTarget, stop_all
 from mlinfra.project import Project
-from mlinfra.report import Emit, Fact
+from mlinfra.report import Fact
 from mlinfra.stack import LocalTarget as LocalSection
 from mlinfra.stack import Stack, load_stack, stack_names
 from mlinfra.workflow.compile import compile_request

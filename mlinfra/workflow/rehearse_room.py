@@ -17,11 +17,12 @@ from types import FrameType
 from typing import Final
 
 from mlinfra.diagnostics import MlinfraError
+from mlinfra.emit import Emit
 from mlinfra.graph import Graph, Kind, Node
 from mlinfra.local.target import stop_all
 from mlinfra.processes import handling
 from mlinfra.project import Project
-from mlinfra.report import Emit, State, Task
+from mlinfra.report import State, Task
 from mlinfra.stack import Stack, StateSection
 from mlinfra.workflow.lock import file_lock
 from mlinfra.workflow.request import Request

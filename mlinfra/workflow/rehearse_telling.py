@@ -6,7 +6,8 @@ import time
 from typing import Final
 
 from mlinfra.diagnostics import Diagnostic
-from mlinfra.report import Emit, Event, Note, Operation, Stage, State, Step, Task
+from mlinfra.emit import Emit
+from mlinfra.report import Event, Note, Operation, Stage, State, Step, Task
 from mlinfra.workflow.rehearse_results import count
 
 _MOMENT: Final = 1.0

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlinfra.diagnostics import Diagnostic, Location, MlinfraError
+from mlinfra.emit import Emit, silent
 from mlinfra.graph import Graph
 from mlinfra.naming import short_hash
 from mlinfra.project import Project
-from mlinfra.report import Emit, silent
 from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget, Stack, load_stack, stack_names
 
 

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from mlinfra.emit import Emit
 from mlinfra.engine.redaction import Redactor
 from mlinfra.engine.run import Outcome, Verb, run_engine
 from mlinfra.engine.session import Session
 from mlinfra.functions import UNKNOWN
 from mlinfra.graph import REDACTED, Secret
-from mlinfra.report import Emit, Event, Note, Report
+from mlinfra.report import Event, Note, Report
 from mlinfra.workflow.applied import digest, is_applied, note
 from mlinfra.workflow.compile import Compiled, compile_request
 from mlinfra.workflow.landing import Landed, land, tools

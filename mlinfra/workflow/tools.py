@@ -8,8 +8,9 @@ import sys
 from collections.abc import Collection
 
 from mlinfra.diagnostics import MlinfraError
+from mlinfra.emit import Emit
 from mlinfra.project import cache_folder, find_project
-from mlinfra.report import Emit, Fact
+from mlinfra.report import Fact
 from mlinfra.tools.find import ToolStatus
 from mlinfra.tools.find import status as tool_status
 from mlinfra.tools.install import ensure

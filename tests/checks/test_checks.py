@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mlinfra.checks import run_checks
-from mlinfra.report import silent
+from mlinfra.emit import silent
 
 
 def test_all_checks_run_in_a_stable_order(make_graph: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,3 +30,10 @@ def test_what_needs_no_state_and_no_engine_loads_neither(arguments: list[str]) -
     loaded = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines() if line.startswith("import time:")}
     assert "mlinfra.cli.main" in loaded
     assert not loaded & set(HEAVY)
+
+
+def test_a_valid_stack_is_told_without_rich() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "mlinfra", "validate", "--stack", "dev"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "mlinfra.workflow.compile" in ran.stderr
+    assert "rich.console" not in ran.stderr

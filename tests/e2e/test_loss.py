@@ -14,7 +14,7 @@ from mlinfra.workflow.request import Request
 from mlinfra.workflow.run import opened
 from tests.e2e.conftest import Lab, Ran
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 STORES = '''
 from mlinfra import Blueprint, Bucket, Environment, Params, Raw, blueprint
@@ -237,7 +237,6 @@ def test_a_prod_stack_keeps_what_holds_data_on_destroy_and_takes_it_up_again(sto
     refused(lab, "up", "--yes")
 
 
-@pytest.mark.slow
 def test_what_is_given_up_goes_with_a_prod_stack(stores: Lab) -> None:
     lab = stores
     write(lab, tier="prod", allow_loss=["data", "disk", "images", "key", "space", "word"])
@@ -246,7 +245,6 @@ def test_what_is_given_up_goes_with_a_prod_stack(stores: Lab) -> None:
     assert not any(everything(lab).values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lost", [{"suffix": "five"}, {"data": False}])
 def test_the_engine_itself_holds_what_no_plan_has_seen(
     stores: Lab, lost: dict[str, Any], monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.conftest import COMMAND, Lab, Ran
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 FIRST, SECOND, TYPED = "canary-first-51c0", "canary-second-9d2e", "canary-typed-77aa"
 BLUEPRINT = """

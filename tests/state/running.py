@@ -18,6 +18,7 @@ from typing import Any
 import grpc
 from google.protobuf.empty_pb2 import Empty
 
+from mlinfra.emit import Emit, silent
 from mlinfra.engine.redaction import Redactor
 from mlinfra.engine.registration import Program
 from mlinfra.engine.repair import repair
@@ -26,7 +27,6 @@ from mlinfra.engine.session import Session
 from mlinfra.graph import Graph, Kind, Node, Options, Ref, Secret
 from mlinfra.project import Project
 from mlinfra.providers.base import serve
-from mlinfra.report import Emit, silent
 from mlinfra.state.backend import Backend, using_backend
 from mlinfra.tools.install import ensure
 from mlinfra.wire.protocol import plugin_pb2, provider_pb2

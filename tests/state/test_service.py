@@ -138,7 +138,7 @@ def comparable(whole: Any) -> Any:
     if isinstance(whole, dict):
         left = {"created", "modified", "time", "ciphertext", "secrets_providers"}
         items = {key: comparable(value) for key, value in whole.items() if key not in left}
-        if "resources" in items:
+        if isinstance(items.get("resources"), list):  # of the origin, a mapping by component
             items["resources"].sort(key=lambda item: item["urn"])
         return items
     if isinstance(whole, str):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mlinfra.diagnostics import MlinfraError
+from mlinfra.emit import silent
 from mlinfra.graph import Graph, Kind, Node, Options
 from mlinfra.project import Project
-from mlinfra.report import silent
 from mlinfra.stack import LocalTarget
 from mlinfra.workflow.rehearse_room import PATIENCE, Rehearsing, Room, clear, interruptible, protected, room, rooms
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from mlinfra.checks.schema.cache import Cache
-from mlinfra.checks.schema.derive import derive_function, derive_properties, derive_provider, derive_resource
 from mlinfra.checks.schema.model import (
     ANY,
     Properties,
@@ -66,6 +65,8 @@ class Sdk:
             found = _read_back(properties_from_json, self.cache.get("objects", kind.name))
             if found is None:
                 self.deriving(self.package)
+                from mlinfra.checks.schema.derive import derive_properties
+
                 found = derive_properties(self.package, kind.name)
                 self.cache.put("objects", kind.name, properties_to_json(found))
             self._properties[kind.name] = found
@@ -88,6 +89,8 @@ class Sdk:
         return schema
 
     def _derive(self, kind: Kind, token: str) -> Schema | None:
+        from mlinfra.checks.schema.derive import derive_function, derive_provider, derive_resource
+
         if kind is Kind.PROVIDER:
             return _text_inputs(derive_provider(self.package))
         if kind is Kind.LOOKUP:

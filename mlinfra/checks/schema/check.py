@@ -15,9 +15,9 @@ from mlinfra.checks.schema.problems import Problem, place, suggestion
 from mlinfra.checks.schema.source import Package
 from mlinfra.checks.schema.values import Checker
 from mlinfra.diagnostics import Diagnostic, Severity
+from mlinfra.emit import Emit, silent
 from mlinfra.graph import Graph, Kind, Node
 from mlinfra.project import cache_folder
-from mlinfra.report import Emit, State, Task, silent
 
 TASK: Final = "resource types"
 
@@ -110,6 +110,8 @@ class _Progress:
 
     def deriving(self, package: Package) -> None:
         """Note that types of a package are about to be derived."""
+        from mlinfra.report import State, Task
+
         if self._began is None:
             self._began = time.monotonic()
             self.emit(Task(TASK, State.STARTED, f"reading pulumi_{package.name} {package.version}"))
@@ -122,4 +124,6 @@ class _Progress:
     def end(self) -> None:
         """Note that all is derived."""
         if self._began is not None:
+            from mlinfra.report import State, Task
+
             self.emit(Task(TASK, State.DONE, "", 1.0, time.monotonic() - self._began))

@@ -109,13 +109,13 @@ def _made(kind: type[Any], given: Any, place: str) -> Any:
 
 def _checked(key: str, wanted: str, value: Any, place: str) -> Any:
     fits = {
-        "str": lambda: isinstance(value, str),
-        "bool": lambda: isinstance(value, bool),
-        "int": lambda: isinstance(value, int) and not isinstance(value, bool),
-        "float": lambda: isinstance(value, int | float) and not isinstance(value, bool),
-        "tuple[str, ...]": lambda: isinstance(value, list | tuple) and all(isinstance(item, str) for item in value),
-    }.get(wanted, lambda: True)
-    if not fits() or (key in _AT_LEAST and value < _AT_LEAST[key]):
+        "str": isinstance(value, str),
+        "bool": isinstance(value, bool),
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "float": isinstance(value, int | float) and not isinstance(value, bool),
+        "tuple[str, ...]": isinstance(value, list | tuple) and all(isinstance(item, str) for item in value),
+    }.get(wanted, True)
+    if not fits or (key in _AT_LEAST and value < _AT_LEAST[key]):
         least = f", at least {_AT_LEAST[key]}" if key in _AT_LEAST else ""
         raise DriftError(f"setting {place}{key} is {value!r}, and has to be {wanted}{least}")
     return tuple(value) if wanted.startswith("tuple") else value
