@@ -17,7 +17,7 @@ _OPEN = 3
 
 def page(endpoints: Sequence[Endpoint]) -> Page | None:
     """All endpoints at a glance, then each by itself; those without an image have nothing to show."""
-    served = [endpoint for endpoint in endpoints if endpoint.image is not None]
+    served = [endpoint for endpoint in endpoints if endpoint.waits_for is None]
     if not served:
         return None
     closed = len(served) > _OPEN

@@ -15,7 +15,7 @@ from mlinfra.components.signals import Watched
 
 def page(watched: Sequence[Watched]) -> Page | None:
     """Models that are served, and what their inputs are compared with."""
-    served = [item.identity for item in watched if isinstance(item, Endpoint) and item.image is not None]
+    served = [item.identity for item in watched if isinstance(item, Endpoint) and item.waits_for is None]
     compared = [item.identity for item in watched if is_among("data_drift", item.exports())]
     if not served and not compared:
         return None

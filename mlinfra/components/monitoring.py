@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -80,7 +81,7 @@ class Monitoring(Component):
     route: Route
     """Where alerts go."""
 
-    secrets: dict[str, AlertSecret] = Field(default_factory=dict)
+    secrets: Mapping[str, AlertSecret] = Field(default_factory=dict)
     """What receivers are reached with, by receiver, `"pagerduty:recsys"`, or by their kind, `"slack"`: of PagerDuty a
     service's integration key, of Slack the URL of an incoming webhook, of a webhook, if it wants one, a bearer token.
     Alertmanager reads them from files, and no configuration has them."""

@@ -98,7 +98,7 @@ def _charts(component: Watched, cluster: str) -> Iterator[Chart]:
         if signal.alarm is not None and (cluster or signal.alarm.namespace != INSIGHTS):
             yield _of_alarm(component, signal, cluster)
     match component:
-        case Endpoint() if cluster and component.image is not None:
+        case Endpoint() if cluster and component.waits_for is None:
             yield from _of_endpoint(component, cluster)
         case Database() if component.on_aws:
             yield from _of_database(component)

@@ -88,5 +88,7 @@ def state_metrics(monitoring: Monitoring) -> dict[str, Value]:
         "ports": [{"name": "state-metrics", "containerPort": prometheus.STATE_METRICS_PORT, "protocol": "TCP"}],
         "resources": _STATE_METRICS.resources(),
         "securityContext": container_security(read_only=True),
+        # `/livez` asks the API server too, as the project's own Deployment has it: it is nothing without.
+        "livenessProbe": {"httpGet": {"path": "/livez", "port": "state-metrics"}, "periodSeconds": 10},
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": "state-metrics"}, "periodSeconds": 10},
     }
