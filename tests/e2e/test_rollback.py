@@ -142,8 +142,9 @@ def test_an_update_that_fails_is_rolled_back(shop: Lab) -> None:
     broken = {"kind": "local", "provider": "embedded"}
     text = BLUEPRINT.replace(
         "return Blueprint(api,",
-        'name = "no name" if p.ranker.image.endswith("d") else "x"\n'
-        '    bad = Raw("bad", type="aws:sns/topic:Topic", inputs={"name": name})\n'
+        'place = "nowhere" if p.ranker.image.endswith("d") else "default"\n'
+        '    metadata = {"name": "bad", "namespace": place}\n'
+        '    bad = Raw("bad", type="kubernetes:core/v1:ConfigMap", inputs={"metadata": metadata, "data": {}})\n'
         "    return Blueprint(bad, api,",
     ).replace("TrainingCluster, blueprint", "Raw, TrainingCluster, blueprint")
     shop.blueprint("shop", text)
