@@ -67,26 +67,26 @@ def signals(monitor: DriftMonitor) -> tuple[Signal, ...]:
                 "percentage points",
             )
         )
-    return (*found, _stale(monitor, me))
+    return (*found, _not_compared(monitor, me))
 
 
 def _share(monitor: DriftMonitor) -> str:
     return f"{monitor.missing_percent / 100:g}"
 
 
-def _stale(monitor: DriftMonitor, me: str) -> Signal:
+def _not_compared(monitor: DriftMonitor, me: str) -> Signal:
     """No comparison for the time that is given: half of it by the last push, half of it by waiting.
 
     The first half lets a comparison that comes a little late pass; and the second lets the first comparison come, after
     a stack came up or the Pushgateway, which keeps nothing, began anew.
     """
-    half = monitor.stale_hours * 1800
+    half = monitor.stale_after * 1800
     pushed = f"push_time_seconds{me}"
     return Signal(
-        "Stale",
+        "NotCompared",
         "warning",
         f"time() - max({pushed}) > {half} or absent(max({pushed}))",
         half // 60,
         f"Requests of endpoint {monitor.endpoint.name} have not been compared with the training data for "
-        f"{monitor.stale_hours} hours",
+        f"{monitor.stale_after} hours",
     )

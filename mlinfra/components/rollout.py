@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from mlinfra.components import rollout_argo, rollout_gates, rollout_plain
 from mlinfra.components.endpoint_values import GatewayAddress
 from mlinfra.components.job_queue import cluster_of
-from mlinfra.components.rollout_services import VARIANT_LABEL, add_service, by_gateway, variant_labels, variant_service
+from mlinfra.components.rollout_services import (
+    VARIANT_LABEL,
+    add_service,
+    by_gateway,
+    take_over,
+    variant_labels,
+    variant_service,
+)
 from mlinfra.components.rollout_values import BlueGreen, Canary, Gate, Rolling, Shadow, Variant
 from mlinfra.components.values import Autoscale
 from mlinfra.expansion import Scope
@@ -46,6 +53,8 @@ def add_workload(endpoint: Endpoint, scope: Scope, template: PodTemplate) -> tup
     The endpoint's Service has to be in the graph already: some rollouts change where it leads.
     """
     check(endpoint, scope)
+    if has_controller(endpoint):
+        take_over(endpoint, scope)
     seconds = endpoint.startup_seconds + _BESIDES_STARTING
     if endpoint.variants or endpoint.shadow:
         return tuple(_served(endpoint, scope, template, seconds))

@@ -26,6 +26,7 @@ VARIANT_LABEL: Final = f"{DOMAIN}/variant"
 """The label of pods that says which version they are; Prometheus calls it `variant`."""
 
 _SKIP: Final = {"pulumi.com/skipAwait": "true"}
+_FORCE: Final = {"pulumi.com/patchForce": "true"}
 WEIGHTS: Final = "spec.rules[*].backendRefs[*].weight"
 """What the controller writes into an HTTPRoute, as a property path."""
 
@@ -53,10 +54,22 @@ def hand_over(endpoint: Endpoint, scope: Scope) -> Ref:
 
 def leave_unawaited(endpoint: Endpoint, scope: Scope) -> None:
     """Let nobody wait for pods behind the endpoint's Service: they are the controller's to make."""
+    _annotate(endpoint, scope, _SKIP)
+
+
+def take_over(endpoint: Endpoint, scope: Scope) -> None:
+    """Let hold what is declared of the endpoint's Service, whoever wrote it before.
+
+    Its selector is the controller's in some rollouts, and ours again once the endpoint has another one.
+    """
+    _annotate(endpoint, scope, _FORCE)
+
+
+def _annotate(endpoint: Endpoint, scope: Scope, marks: Mapping[str, str]) -> None:
     name = endpoint.node(SERVICE)
     node = scope.expansion.nodes[name]
     metadata = node.inputs["metadata"]
-    metadata = {**metadata, "annotations": {**metadata.get("annotations", {}), **_SKIP}}
+    metadata = {**metadata, "annotations": {**metadata.get("annotations", {}), **marks}}
     scope.expansion.nodes[name] = replace(node, inputs={**node.inputs, "metadata": metadata})
 
 

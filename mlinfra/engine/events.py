@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,17 +175,20 @@ class EventReader:
             component=component,
             operation=operation,
             state=state,
-            changes=() if quiet else self._changes(metadata),
+            changes=() if quiet else self._changes(metadata, node.options.ignore_changes if node else ()),
             replaces=tuple(metadata.get("keys") or ()),
             seconds=time.monotonic() - begun if begun and state is not State.STARTED else 0.0,
         )
 
-    def _changes(self, metadata: Mapping[str, Any]) -> tuple[PropertyChange, ...]:
+    def _changes(self, metadata: Mapping[str, Any], ignored: Sequence[str]) -> tuple[PropertyChange, ...]:
+        """What differs. What is somebody else's to change is no change that a refresh has found."""
         detailed = metadata.get("detailedDiff") or {}
         old, new = metadata.get("old") or {}, metadata.get("new") or {}
         read = metadata["op"] == "refresh" or self._reads
         changes = []
         for path, difference in sorted(detailed.items()):
+            if read and any(_is_within(path, other) for other in ignored):
+                continue
             side = "inputs" if difference.get("inputDiff") else "outputs"
             before = _at(old.get(side) or {}, path)
             after = _at(new.get("inputs") or {}, path)
@@ -212,6 +215,12 @@ class EventReader:
         if text:
             node = name_of(event.get("urn") or "")
             self.told.messages.append((event.get("severity") or "info", node, text))
+
+
+def _is_within(path: str, other: str) -> bool:
+    """Whether a property path leads to what another one leads to, or further in; `*` stands for any name or index."""
+    parts, wanted = parse_property_path(path), parse_property_path(other)
+    return len(parts) >= len(wanted) and all(b in ("*", a) for a, b in zip(parts, wanted, strict=False))
 
 
 def _at(value: Any, path: str) -> Any:

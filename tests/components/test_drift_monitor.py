@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,42 @@ def test_a_job_without_a_template_is_not_run_yet(expanded: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "hours"),
+    [
+        ({}, 24),
+        ({"schedule": "@hourly"}, 24),
+        ({"schedule": "0 3 * * *"}, 48),
+        ({"schedule": "0 3 * * 1-5"}, 144),
+        ({"schedule": "0 0 15 * *"}, 1488),
+        ({"schedule": "0 0 1 */2 *"}, 2160),  # as far as it goes
+        ({"schedule": "0 3 * * *", "stale_hours": 25}, 25),
+        ({"stale_hours": 7}, 7),
+    ],
+)
+def test_a_comparison_is_missed_when_the_next_one_would_be_late(fields: dict[str, Any], hours: int) -> None:
+    made = monitor(**fields)
+    assert made.stale_after == hours
+    (stale,) = [signal for signal in made.signals() if signal.name == "NotCompared"]
+    assert stale.summary.endswith(f"for {hours} hours")
+    assert stale.minutes == hours * 30
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"stale_hours": 6}, "stale_hours is 6, and schedule '15 */6 * * *' leaves up to 6 hours between two compar"),
+        ({"stale_hours": 6}, "stale_hours=12 lets one of them fail"),
+        ({"stale_hours": 24, "schedule": "@daily"}, "leaves up to 24 hours .* stale_hours=48"),
+        ({"stale_hours": 48, "schedule": "0 9-17 * * 1-5"}, "leaves up to 64 hours .* stale_hours=128"),
+        ({"schedule": "@yearly"}, "stale_hours is 2160, .* up to 8784 hours .* let it compare more often"),
+    ],
+)
+def test_an_alert_that_would_always_fire(expanded: Any, fields: dict[str, Any], says: str) -> None:
+    (diagnostic,) = expanded(lambda: monitor(**fields)).diagnostics
+    assert re.search(says.replace("*/6 * * *", r"\*/6 \* \* \*"), diagnostic.summary), diagnostic.summary
+
+
+@pytest.mark.parametrize(
     ("fields", "says"),
     [
         ({"endpoint": {"log_requests": None}}, "does not log its requests, so there is nothing to compare"),
@@ -279,10 +316,10 @@ FIRING: list[tuple[str, dict[str, str], str, dict[str, str] | None]] = [
     ("DriftNewCategories", {"data_new_categories" + ME % ',feature="city"': "0x60"}, "10m", None),
     ("DriftUnfair", {"fairness_difference" + ME % ',group="country"': "0.2x60"}, "10m", {"group": "country"}),
     ("DriftUnfair", {"fairness_difference" + ME % ',group="country"': "0.05x60"}, "10m", None),
-    ("DriftStale", {PUSHED: "0x2000"}, "25h", {}),
-    ("DriftStale", {PUSHED: "0x600 36000x1400"}, "25h", None),  # pushed again after ten hours
-    ("DriftStale", {'up{component="api"}': "1x2000"}, "13h", {}),  # never pushed
-    ("DriftStale", {'up{component="api"}': "1x2000"}, "11h", None),  # the first comparison may still come
+    ("DriftNotCompared", {PUSHED: "0x2000"}, "25h", {}),
+    ("DriftNotCompared", {PUSHED: "0x600 36000x1400"}, "25h", None),  # pushed again after ten hours
+    ("DriftNotCompared", {'up{component="api"}': "1x2000"}, "13h", {}),  # never pushed
+    ("DriftNotCompared", {'up{component="api"}': "1x2000"}, "11h", None),  # the first comparison may still come
 ]
 
 

@@ -111,6 +111,6 @@ def test_in_a_queue_it_waits_for_kueue(expanded: Any) -> None:
 
 
 def test_alerts_know_its_runs_by_name(expanded: Any) -> None:
-    failed, deadline = ray_job()().signals()
+    failed, deadline, *_ = ray_job()().signals()
     assert 'job_name=~"fit-[0-9a-f]{10}.*"' in failed.expression
     assert "kube_pod_start_time" in deadline.expression

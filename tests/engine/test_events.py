@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from mlinfra.engine.events import EventReader, Told
 from mlinfra.engine.redaction import Redactor
-from mlinfra.graph import Graph, Node, Secret
+from mlinfra.graph import Graph, Node, Options, Secret
 from mlinfra.report import Event, Operation, PropertyChange, State, Step
 
 RECORDED = Path(__file__).parent / "events"
@@ -19,11 +20,17 @@ GRAPH = Graph("rec", "1.0.0", "dev", {"data/lifecycle": Node("data/lifecycle", "
 
 
 def read(
-    content: bytes, folder: Path, *, plans: bool = False, reads: bool = False, redactor: Redactor | None = None
+    content: bytes,
+    folder: Path,
+    *,
+    plans: bool = False,
+    reads: bool = False,
+    redactor: Redactor | None = None,
+    graph: Graph = GRAPH,
 ) -> tuple[Told, Any]:
     """What is told of the bytes of a log, and what was emitted on the way."""
     emitted: list[Event] = []
-    reader = EventReader(folder / "pipe", GRAPH, emitted.append, redactor or Redactor(), plans=plans, reads=reads)
+    reader = EventReader(folder / "pipe", graph, emitted.append, redactor or Redactor(), plans=plans, reads=reads)
     with (folder / "pipe").open("wb") as pipe:
         pipe.write(content)
     return reader.close(), emitted
@@ -90,6 +97,26 @@ def test_what_a_refresh_finds_was_done_by_somebody_else(tmp_path: Path) -> None:
     assert told.steps
     assert {step.operation for step in told.steps} == {Operation.REFRESH}
     assert all(step.changes for step in told.steps)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "is_told"),
+    [
+        ("rules[*].filter", False),
+        ("rules[0]", False),
+        ("rules", False),
+        ("rules[1].filter", True),
+        ("rules[*].filter.prefix", True),
+        ("versioningConfiguration", True),
+    ],
+)
+def test_a_refresh_finds_no_change_in_what_is_left_to_others(ignored: str, is_told: bool, tmp_path: Path) -> None:
+    node = replace(GRAPH.nodes["data/lifecycle"], options=Options(ignore_changes=(ignored,)))
+    graph = Graph("rec", "1.0.0", "dev", {"data/lifecycle": node})
+    told, _ = read(recorded("refresh"), tmp_path, reads=True, graph=graph)
+    steps = {step.node: step.changes for step in told.steps}
+    assert [item.path for item in steps.pop("data/lifecycle", ())] == (["rules[0].filter"] if is_told else [])
+    assert [item.path for item in steps["data/versioning"]] == ["versioningConfiguration.status"]
 
 
 def test_a_run_that_fails(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Series for which each alert fires, and such for which it must not; `$c` stands for the component.
+"""Series for which each alert fires, and such for which it must not.
+
+`$c` stands for the component, and `$e` for the one whose series it reads: a monitor of drift looks at an endpoint's.
 
 Steps are minutes. `extra` are labels that the alert has from its series, beside those of the rule.
 """
@@ -34,6 +36,10 @@ _DONE = 'kube_job_status_completion_time{namespace="ns",job_name="%s"}'
 _RUNNING = {'kube_job_status_start_time{namespace="ns",job_name="r-1"}': "0x1500", _JOB % "r-1": "1x1500"}
 _QUOTA = 'kube_resourcequota{namespace="ns",resourcequota="$c",resource="pods",type="%s"}'
 _SOURCE = 'up{job="kube-state-metrics"}'
+_PUSHED = 'push_time_seconds{component="$e",job="$c"}'
+_AGE = '%s{component="$e",job="$c",feature="age"}'
+_TRAINED = "data_missing_ratio_trained"
+_UNFAIR = 'fairness_difference{component="$e",job="$c",group="country"}'
 
 
 def _scaler(now: int, most: int, least: int) -> dict[str, str]:
@@ -162,6 +168,30 @@ CASES: dict[str, list[Case]] = {
         Case({_DONE % "other": "0x200", _JOB % "r-1": "1x200"}, "150m", True),
         Case({_UP: "1x120"}, "100m", True),  # there has been none at all
         Case({_DONE % "r-1": "0x200", _JOB % "r-1": "1x200"}, "150m", False),
+    ],
+    "Drifted": [
+        Case({_AGE % "data_drift": "0.3x60"}, "30m", True, {"feature": "age"}),
+        Case({_AGE % "data_drift": "0.1x60"}, "30m", False),
+        Case({'data_drift{component="other",job="$c",feature="age"}': "0.3x60"}, "30m", False),
+    ],
+    "Missing": [
+        Case({_AGE % "data_missing_ratio": "0.3x60", _AGE % _TRAINED: "0.1x60"}, "30m", True, {"feature": "age"}),
+        Case({_AGE % "data_missing_ratio": "0.3x60", _AGE % _TRAINED: "0.3x60"}, "30m", False),
+    ],
+    "NewCategories": [
+        Case({_AGE % "data_new_categories": "2x60"}, "30m", True, {"feature": "age"}),
+        Case({_AGE % "data_new_categories": "0x60"}, "30m", False),
+    ],
+    "Unfair": [
+        Case({_UNFAIR: "0.2x60"}, "30m", True, {"group": "country"}),
+        Case({_UNFAIR: "0.05x60"}, "30m", False),
+    ],
+    # The usual time is a day: half of it by the last push, half of it by waiting.
+    "NotCompared": [
+        Case({_PUSHED: "0x2000"}, "25h", True),
+        Case({_PUSHED: "0x600 36000x1400"}, "25h", False),  # pushed again after ten hours
+        Case({_UP: "1x2000"}, "13h", True),  # never pushed
+        Case({_UP: "1x2000"}, "11h", False),  # the first comparison may still come
     ],
     "QuotaNearlyFull": [
         Case(_quota(95, 100), "30m", True, {"namespace": "ns", "resourcequota": "$c", "resource": "pods"}),

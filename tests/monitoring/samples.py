@@ -9,6 +9,8 @@ from typing import Any
 from mlinfra.authoring import Blueprint, Component, Params, blueprint, recording
 from mlinfra.components.alert_values import ExistingSecret, MailServer
 from mlinfra.components.bucket import Bucket
+from mlinfra.components.drift_monitor import DriftMonitor
+from mlinfra.components.drift_values import Fairness
 from mlinfra.components.endpoint import Endpoint
 from mlinfra.components.endpoint_signals import Thresholds
 from mlinfra.components.managed_secret import ManagedSecret
@@ -50,13 +52,16 @@ def everything() -> Monitoring:
         slo=Slo(availability=99.9, latency=LatencyGoal(seconds=0.5, percent=99)),
         log_requests=Bucket("requests"),
     )
+    profile = "s3://models/profile.json"
+    fairness = Fairness(groups=["country"], favourable_labels=["bought"])
+    drift = DriftMonitor("drift", endpoint=api, image=IMAGE, profile=profile, fairness=fairness)
     ranker = Endpoint("ranker", cluster=cluster, image=IMAGE, team="ads", scale=Autoscale(min=1, max=3))
     pager = ManagedSecret("pager", value_from=FromEnvironment("PAGERDUTY_KEY"), in_cluster=[cluster])
     slack = ExistingSecret(name="alerting", key="slack-url")
     return Monitoring(
         "watch",
         cluster=cluster,
-        watches=[api, ranker, job, cluster],
+        watches=[api, ranker, drift, job, cluster],
         route=ROUTE,
         secrets={"pagerduty:recsys": pager, "slack": slack, "webhook": ExistingSecret(name="hook")},
         mail=MailServer(host="smtp.example.com", sender="alerts@example.com", user="alerts", password=slack),
