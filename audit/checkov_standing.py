@@ -28,6 +28,14 @@ _PULLED = (
 )
 _PLUGIN = "it has no port: kubelet itself drops a plugin whose socket is gone, and NVIDIA's own manifest has no probe"
 _ROOT = "kubelet's folder of plugins is root's; the pod has no capabilities, gains none, and sees that folder alone"
+_WARMS = (
+    "the program that serves has one; the one beside it, which sends the warm-up request before a replica is ready, "
+    "does nothing afterwards and answers nobody"
+)
+_SOCKET = (
+    "the kubelet's socket, which says which pod has which GPU, is root's; the pod has no capabilities, gains none, and "
+    "has a namespace of its own that Prometheus alone may call"
+)
 _VARIABLES = (
     "by `secretKeyRef`, never inline: the AWS SDKs, database drivers and servers look for credentials in variables, "
     "and developers get no shell in a pod (`Place.developers`)"
@@ -38,6 +46,7 @@ STANDING: Final[Mapping[tuple[str, str, str], str]] = {
     ("CKV_K8S_35", "", ""): _VARIABLES,
     ("CKV_K8S_40", "", ""): _USER,
     ("CKV_K8S_22", "TrainingJob", ""): _PROGRAM,
+    ("CKV_K8S_22", "BatchInference", ""): _PROGRAM,
     ("CKV_K8S_22", "Workspace", ""): "people install packages in their notebook; what is not at home goes with the pod",
     ("CKV_K8S_8", "Workspace", ""): (
         "restarting a notebook that is slow to answer would lose what a person has in memory; it has a readiness probe"
@@ -50,6 +59,16 @@ STANDING: Final[Mapping[tuple[str, str, str], str]] = {
     ("CKV_K8S_38", "Monitoring", ""): (
         "Prometheus asks the Kubernetes API for pods to scrape; its role lets it look at pods, jobs and autoscalers of "
         "its namespace, and nothing else"
+    ),
+    ("CKV_K8S_22", "Monitoring", "gpu-exporter"): (
+        "DCGM, which the exporter loads, writes beside itself, and NVIDIA's own manifest lets it"
+    ),
+    ("CKV_K8S_23", "Monitoring", "gpu-exporter"): _SOCKET,
+    ("CKV_K8S_40", "Monitoring", "gpu-exporter"): _SOCKET,
+    ("CKV_K8S_8", "Endpoint", "deployment"): _WARMS,
+    ("CKV_K8S_9", "Endpoint", "deployment"): _WARMS,
+    ("CKV_K8S_38", "DriftMonitor", ""): (
+        "only where `retrain` is asked for: it makes a run of the training job through the Kubernetes API"
     ),
     ("CKV_K8S_15", "TrainingCluster", "autoscaler-pods"): _PULLED,
     ("CKV_K8S_43", "TrainingCluster", "autoscaler-pods"): _TAG,

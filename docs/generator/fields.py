@@ -9,6 +9,7 @@ from docs.generator.markdown import table
 from mlinfra.components import (
     alert_values,
     bucket_options,
+    drift_values,
     eks_values,
     endpoint_model,
     endpoint_signals,
@@ -16,8 +17,12 @@ from mlinfra.components import (
     grafana_values,
     job_values,
     model_store,
+    network_policies,
+    network_values,
+    rollout_values,
     secret_sources,
     slo,
+    training_vm_values,
     values,
 )
 from mlinfra.components.registry import KINDS
@@ -33,6 +38,7 @@ STRUCTURES = (
     *endpoint_values.STRUCTURES,
     endpoint_model.BucketModel,
     endpoint_model.RegisteredModel,
+    *rollout_values.STRUCTURES,
     *bucket_options.STRUCTURES,
     *eks_values.STRUCTURES,
     *grafana_values.STRUCTURES,
@@ -42,6 +48,12 @@ STRUCTURES = (
     endpoint_signals.Thresholds,
     slo.Slo,
     slo.LatencyGoal,
+    drift_values.Fairness,
+    drift_values.Retrain,
+    network_policies.Egress,
+    network_values.ExistingNetwork,
+    network_values.FlowLogs,
+    training_vm_values.Volume,
 )
 TEXTS = (values.Image, values.Model, values.Receiver)
 KIND_NAMES = {kind.__name__ for kind in KINDS}
@@ -116,7 +128,7 @@ def default_of(schema: Schema, required: bool) -> str:
     if required:
         return "required"
     value = schema.get("default")
-    if value is None or value in ([], {}):
+    if value is None or value in ([], {}, ""):
         return "none"
     if isinstance(value, Mapping):
         given = {key: item for key, item in value.items() if item is not None}

@@ -17,6 +17,7 @@ from docs.generator.markdown import page, paragraphs, table
 from mlinfra.authoring import Component
 from mlinfra.cli.main import app
 from mlinfra.components.registry import KINDS
+from mlinfra.local import definitions
 from mlinfra.providers.aws.registry import RESOURCES
 from mlinfra.providers.aws.resource import Resource
 from mlinfra.stack import stack_schema
@@ -203,12 +204,26 @@ def local_target() -> str:
         " `target: {kind: local, provider: official}`. Kubernetes has no such list: the embedded provider takes any"
         " kind that the cluster's API server has.",
         table(("type", "replaced by a change of"), types),
+        "## Kubernetes kinds",
+        "Controllers of these kinds do not run on the local target. Its API server knows them by definitions of"
+        " mlinfra's own (`mlinfra/local/crds/`), once a stack has such an object: a wrong field is refused, and nothing"
+        " acts on what is taken. They are held against the projects' own definitions, in the versions named here: those"
+        " take all that components write, and what they refuse when a field of it is changed, ours refuse, too. What is"
+        " within the specs of pods and jobs is the exception: ours take it as it is.",
+        table(("group", "kinds", "compared with"), list(_groups())),
         "## Tools",
         "What the engine and the local target run, at which version it is fetched or built, which installed versions"
         " fit, and the variable that names an executable of your own. `mlinfra setup --monitoring` gets"
         f" {_names(MONITORING)}, and `--rollouts` {_names(ROLLOUTS)}; nothing else does.",
         table(("tool", "fetched or built", "fits", "variable"), tools),
     )
+
+
+def _groups() -> Iterator[tuple[str, ...]]:
+    """The groups of kinds that the local target defines, and whose definitions they were compared with."""
+    for group, (module, version) in definitions.COMPARED.items():
+        kinds = (item["spec"]["names"]["kind"] for item in definitions.every() if item["spec"]["group"] == group)
+        yield f"`{group}`", _names(kinds), f"`{module}` {version}"
 
 
 def replacing(kind: Resource) -> str:

@@ -189,9 +189,9 @@ def graph(call: Call) -> None:
 
     Example: mlinfra graph --stack dev
     """
-    from mlinfra.workflow.compile import compile_request
+    from mlinfra.workflow.rolled_back import compile_kept
 
-    compiled = compile_request(call.request(), stand_in=True, look_far=False)
+    compiled = compile_kept(call.request(), stand_in=True, look_far=False)
     call.view.diagnostics([item for item in compiled.warnings if item.code == "import-not-up"])
     call.view.graph(compiled.graph)
 

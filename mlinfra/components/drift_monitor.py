@@ -5,7 +5,8 @@ Its program is `mlinfra.serving.drift`; the job that runs it is made in `drift_j
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from datetime import timedelta
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -17,7 +18,7 @@ from mlinfra.components.endpoint_model import ServedModel, in_registry, missing
 from mlinfra.components.job_template import TEMPLATE
 from mlinfra.components.node_pool import NodePool
 from mlinfra.components.place import Place
-from mlinfra.components.schedule import Schedule, TimeZone
+from mlinfra.components.schedule import Schedule, TimeZone, longest_gap
 from mlinfra.components.signals import Signal, Watched
 from mlinfra.components.targets import needs_kubernetes
 from mlinfra.components.values import Image
@@ -29,6 +30,14 @@ ProfilePlace = Annotated[
     str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([A-Za-z0-9_.=-]+/)*[A-Za-z0-9_.=-]+$", max_length=900)
 ]
 """An object in S3. A `*` would be a wildcard in a policy."""
+
+MOST_STALE_HOURS: Final = 2160
+_LEAST_STALE_HOURS: Final = 24
+
+
+def _twice(gap: timedelta) -> int:
+    """Hours that are twice as long, as far as they may be."""
+    return min(-(-2 * gap // timedelta(hours=1)), MOST_STALE_HOURS)
 
 
 class DriftMonitor(Watched, Workload):
@@ -51,7 +60,8 @@ class DriftMonitor(Watched, Workload):
     - `data_age_seconds`, `data_rows`, `data_malformed_lines`: of the log.
 
     With fewer than `min_rows` rows there are only the last ones, so that a handful of requests raises no alarm. Records
-    of a model with another profile are left out. Each run tells its result in a line of JSON (`mlinfra logs`).
+    of a model with another profile are left out. Each run tells its result in a line of JSON
+    (`mlinfra runs follow drift`).
 
     The image has to have Python and the program: `pip install --no-deps mlinfra-platform`, and the packages of its
     extra `drift` (SciPy, NumPy, Fairlearn, prometheus-client, boto3). In the cluster it is a CronJob, of which
@@ -107,8 +117,9 @@ class DriftMonitor(Watched, Workload):
     somebody may make: a program in its pods could make any in the namespace, with any service account there. Use an
     image of your own."""
 
-    stale_hours: int = Field(default=24, ge=2, le=2160)
-    """Hours without a comparison after which a warning goes out; at least twice the time between two of them."""
+    stale_hours: int | None = Field(default=None, ge=2, le=MOST_STALE_HOURS)
+    """Hours without a comparison after which a warning goes out, more than `schedule` ever leaves between two of them.
+    By default twice as many, so that one of them may fail, and at least 24."""
 
     pool: NodePool | None = None
     """On which machines it runs; None: any without a taint."""
@@ -137,6 +148,15 @@ class DriftMonitor(Watched, Workload):
         if self.max_rows < self.min_rows:
             raise ValueError(
                 f"max_rows is {self.max_rows}, fewer than min_rows, {self.min_rows}: nothing would be said"
+            )
+        gap = longest_gap(self.schedule)
+        if gap >= timedelta(hours=self.stale_after):
+            most = timedelta(hours=MOST_STALE_HOURS)
+            remedy = f"stale_hours={_twice(gap)} lets one of them fail" if gap < most else "let it compare more often"
+            raise ValueError(
+                f"stale_hours is {self.stale_after}, and schedule {self.schedule!r} leaves up to "
+                f"{gap / timedelta(hours=1):g} hours between two comparisons: the warning that nothing is compared "
+                f"would go out though all is well; {remedy}"
             )
         return self
 
@@ -168,6 +188,11 @@ class DriftMonitor(Watched, Workload):
     def retrains(self) -> Retrain | None:
         """The job that is run, where its template is there."""
         return self.retrain if self.retrain and self.retrain.job.image else None
+
+    @property
+    def stale_after(self) -> int:
+        """Hours without a comparison after which a warning goes out."""
+        return self.stale_hours or max(_LEAST_STALE_HOURS, _twice(longest_gap(self.schedule)))
 
     @property
     def request(self) -> Request:

@@ -283,6 +283,10 @@ class Endpoint(Watched, Workload):
         """The metrics of a served model, or those of its runtime."""
         return endpoint_signals.exports(self)
 
+    def limits(self) -> str:
+        """What its runtime does not measure."""
+        return endpoint_signals.limits(self)
+
     # ------------------------------------------------------------------------------------ expansion
 
     def expand(self, scope: Scope) -> None:

@@ -45,8 +45,13 @@ def _check_runtime(endpoint: Endpoint) -> None:
         raise ValueError(f"port is {endpoint.port}, at which the runtime {endpoint.runtime} has its metrics")
     if endpoint.log_requests is not None:
         raise ValueError(
-            f"log_requests wants an image that writes the log, by `mlinfra.serving`; the runtime {endpoint.runtime} "
-            "does not"
+            f"log_requests is given, and the runtime {endpoint.runtime} writes no log of its requests: leave it out, "
+            "or serve by an image of your own whose program writes it (`mlinfra.serving`), without `runtime`"
+        )
+    if endpoint.thresholds.requests_per_minute and runtime.meters is None:
+        raise ValueError(
+            f"thresholds: requests_per_minute is given, and the runtime {endpoint.runtime} gives no metrics that would "
+            "tell it: leave it out, or serve by an image of your own with `mlinfra.serving`, without `runtime`"
         )
     if isinstance(endpoint.model, str) and endpoint_model.in_registry(endpoint.model):
         raise ValueError(

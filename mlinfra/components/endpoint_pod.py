@@ -9,6 +9,7 @@ from mlinfra.components import endpoint_auth, endpoint_model
 from mlinfra.components.access import data_variables
 from mlinfra.components.endpoint_images import pinned
 from mlinfra.components.endpoint_runtimes import FILES, MODELS
+from mlinfra.components.rollout import besides
 from mlinfra.components.workload import (
     HTTP,
     SHARED_MEMORY,
@@ -138,7 +139,7 @@ def _model(endpoint: Endpoint, scope: Scope, env: Mapping[str, Value]) -> dict[s
 
 def _serve(endpoint: Endpoint, scope: Scope, env: Mapping[str, Value]) -> dict[str, Value]:
     runtime = endpoint.served_by
-    image = endpoint.image or pinned(scope, None, runtime.image or "", "image=…")
+    image = endpoint.image or _usual(endpoint, scope, runtime.image or "")
     command = list(runtime.command)
     mounts: list[Value] = [_TMP]
     if endpoint.runtime != "custom":
@@ -166,6 +167,18 @@ def _serve(endpoint: Endpoint, scope: Scope, env: Mapping[str, Value]) -> dict[s
         "readinessProbe": _probe(endpoint, runtime.ready, period=5, failures=3),
         "livenessProbe": _probe(endpoint, runtime.live, period=10, failures=6),
     }
+
+
+def _usual(endpoint: Endpoint, scope: Scope, image: str) -> str:
+    """The runtime's own image, for what has no other: the endpoint, or some of its variants, which it names then."""
+    versions = besides(endpoint)
+    bare = [item for item in versions if item.image is None]
+    if not endpoint.variants or bare == list(versions):
+        return pinned(scope, None, image, "image=…")
+    how = ", ".join(f"{type(item).__name__}(name={item.name!r}, image=…)" for item in bare)
+    names = " and ".join(repr(item.name) for item in bare)
+    who = f"variants {names} of {endpoint.name} have" if len(bare) > 1 else f"variant {names} of {endpoint.name} has"
+    return pinned(scope, None, image, how, who)
 
 
 def _ports(endpoint: Endpoint) -> list[Value]:

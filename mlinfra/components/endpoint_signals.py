@@ -137,6 +137,14 @@ def exports(endpoint: Endpoint) -> tuple[str, ...]:
     return _OF_REQUESTS if meters is CONTRACT else meters.metrics
 
 
+def limits(endpoint: Endpoint) -> str:
+    """What a runtime does not measure; an image of one's own is said to measure it all."""
+    if endpoint.runtime == "custom":
+        return ""
+    given = "metrics of requests, and none of the model" if endpoint.served_by.meters else "no metrics"
+    return f"{endpoint.name} is served by the runtime {endpoint.runtime}, which gives {given}."
+
+
 def _room(endpoint: Endpoint) -> Iterator[Signal]:
     """No room to grow, pods without a machine, containers that end again and again, GPUs at their limit."""
     identity, name = endpoint.identity, endpoint.name

@@ -140,11 +140,10 @@ class _Address(Structure):
 
 
 class IngressAddress(_Address):
-    """An address in the world by an Ingress, over TLS only.
+    """An address in the world by an Ingress, over TLS only:
 
-    IngressAddress(
-        host="api.example.com", ingress_class="nginx", controller_namespace="ingress-nginx", issuer="letsencrypt"
-    )
+    host = "api.example.com"
+    IngressAddress(host=host, ingress_class="nginx", controller_namespace="ingress-nginx", issuer="letsencrypt")
     """
 
     ingress_class: ObjectName
@@ -198,7 +197,7 @@ class HelperImages(Structure):
     """What copies the model: `sh` and the AWS CLI, or `mlflow` where the model is in a registry."""
 
     proxy: Image | None = None
-    """What asks callers for their key: HAProxy 2.6 or newer."""
+    """What asks callers for their key, and what leads them to another endpoint (`failover`): HAProxy 2.6 or newer."""
 
     warm_up: Image | None = None
     """What sends the first request: `sh` and `curl`."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from mlinfra import naming
 from mlinfra.authoring import Component
 from mlinfra.components.endpoint_auth import IMAGE
+from mlinfra.components.endpoint_images import pinned
 from mlinfra.components.network_policies import let_call
 from mlinfra.components.workload import (
     COMPONENT_LABEL,
@@ -136,7 +137,7 @@ def _pod(endpoint: Endpoint, scope: Scope, config: Ref, labels: dict[str, str]) 
     alive = {"httpGet": {"path": _ALIVE, "port": HTTP}, "periodSeconds": 5}
     proxy = {
         "name": "proxy",
-        "image": IMAGE,
+        "image": pinned(scope, endpoint.helpers.proxy, IMAGE, "helpers=HelperImages(proxy=…)"),
         "command": ["haproxy", "-W", "-db", "-f", f"{_FOLDER}/{FILE}"],
         "ports": [{"name": HTTP, "containerPort": PORT, "protocol": "TCP"}],
         "resources": _REQUEST.resources(),

@@ -106,7 +106,10 @@ def _pod(monitoring: Monitoring, scope: Scope, watched: list[NodePool]) -> dict[
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": [{"name": "pod-resources", "mountPath": _SOCKETS, "readOnly": True}],
-        "readinessProbe": {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": 10, "failureThreshold": 12},
+        # DCGM takes a while to find the GPUs of a large machine.
+        "startupProbe": {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": 10, "failureThreshold": 12},
+        "readinessProbe": {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": 10},
+        "livenessProbe": {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": 10, "failureThreshold": 6},
     }
     taints = {taint for pool in watched for taint in pool.all_taints}
     return {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from mlinfra.components import gpu_exporter, pushgateway
 from mlinfra.components.prometheus import Subject, alert_name
 from mlinfra.components.promql import is_among
+from mlinfra.components.signals import Watched
 from mlinfra.expansion import Scope
 
 if TYPE_CHECKING:
@@ -64,15 +65,34 @@ def check(monitoring: Monitoring, scope: Scope, subjects: Iterable[Subject]) -> 
     subjects = tuple(subjects)
     given = tuple(sources(monitoring, subjects))
     for subject in subjects:
+        limits = subject.component.limits() if isinstance(subject.component, Watched) else ""
+        _tell_unmeasured(monitoring, scope, subject, limits)
         read = {alert_name(subject.component, signal): signal.metrics for signal in subject.signals}
         for rule, metrics in {**read, **{record.name: record.metrics for record in subject.records}}.items():
             if missing := unknown(metrics, given):
                 what = " and ".join(missing)
+                names = ", ".join(source.name for source in given if source.metrics)
+                instead = f"Leave out of {subject.component.name} what asks for it. {_SERVE}\n" if limits else ""
                 scope.problem(
                     f"rule {rule} of {monitoring.name} reads {what}, which nothing gives",
-                    detail="The rule would never fire. Metrics come from "
-                    f"{', '.join(source.name for source in given if source.metrics)}.",
-                    remedy=f"Watch what exports it, or declare who else does: `external_metrics=[{missing[0]!r}]`, "
-                    'and with `scrapes=["host:port"]` where.',
+                    detail=f"The rule would never fire. Metrics come from {names}. {limits}".rstrip(),
+                    remedy=f"{instead}Watch what exports it, or declare who else does: "
+                    f'`external_metrics=[{missing[0]!r}]`, and with `scrapes=["host:port"]` where.',
                     code="metric-without-source",
                 )
+
+
+_SERVE: Final = "Or serve by an image of your own that gives it, by `mlinfra.serving`, without `runtime`."
+
+
+def _tell_unmeasured(monitoring: Monitoring, scope: Scope, subject: Subject, limits: str) -> None:
+    """Warn of what is watched and gives no metrics: of its pods alone something is known."""
+    if limits and subject.signals and not subject.exports:
+        scope.warning(
+            f"{monitoring.name} sees of {subject.component.name} only whether its pods are there: no alert tells of "
+            "errors or of slow answers",
+            detail=limits,
+            remedy="Serve by an image of your own with `mlinfra.serving`, without `runtime`; or by a runtime that "
+            "gives metrics, such as triton.",
+            code="watched-without-metrics",
+        )

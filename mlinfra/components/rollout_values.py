@@ -239,5 +239,8 @@ def _whole(variants: Sequence[Variant]) -> Sequence[Variant]:
     return variants
 
 
+STRUCTURES: Final = (Rolling, BlueGreen, Canary, Step, Gate, Variant, Shadow)
+"""The values above, in the order in which documentation shows them."""
+
 Variants = Annotated[Many[Variant], AfterValidator(_whole), Field(max_length=10)]
 """Versions that serve side by side, with weights that come to 100."""

@@ -7,11 +7,23 @@ Source: Kubernetes, "CronJob", "Schedule syntax" and "Time zones"; the fields' b
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import lru_cache
+from itertools import pairwise
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-_MACROS: Final = frozenset({"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"})
+_MACROS: Final = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS: Final = (
@@ -64,6 +76,54 @@ def _check_part(part: str, what: str, least: int, most: int, names: tuple[str, .
 
 Schedule = Annotated[str, Field(max_length=120), AfterValidator(_schedule)]
 """A schedule: five fields of cron, such as `30 2 * * 1-5` for half past two from Monday to Friday, or `@daily`."""
+
+_FIRST_DAY: Final = date(2024, 1, 1)
+_DAYS_SEEN: Final = 8 * 366
+"""Days that are gone through: two leap years are among them."""
+
+
+@lru_cache
+def longest_gap(schedule: Schedule) -> timedelta:
+    """The longest time between two moments at which a schedule is due, in a time zone without summer time.
+
+    At least eight years for one that is due less than twice in eight.
+    """
+    minutes, hours, days, months, weekdays = fields = _MACROS.get(schedule, schedule).lower().split()
+    dues = sorted(hour * 60 + minute for hour in _numbers(hours, 1) for minute in _numbers(minutes, 0))
+    in_month, in_year, in_week = _numbers(days, 2), _numbers(months, 3), _numbers(weekdays, 4)
+    # With both days said, either of them will do (robfig/cron, `dayMatches`).
+    either = not any(_is_any(field) for field in (fields[2], fields[4]))
+
+    def is_due(day: date) -> bool:
+        said = day.day in in_month, day.isoweekday() % 7 in in_week
+        return day.month in in_year and (any(said) if either else all(said))
+
+    seen = (_FIRST_DAY + timedelta(number) for number in range(_DAYS_SEEN))
+    apart = max((after - before for before, after in pairwise(filter(is_due, seen))), default=timedelta(_DAYS_SEEN))
+    overnight = apart + timedelta(minutes=dues[0] - dues[-1])
+    return max([overnight, *(timedelta(minutes=after - before) for before, after in pairwise(dues))])
+
+
+def _is_any(field: str) -> bool:
+    """Whether a field says nothing: a `*` with a step says something."""
+    return any(part.removesuffix("/1") in ("*", "?") for part in field.split(","))
+
+
+def _numbers(field: str, index: int) -> set[int]:
+    """The numbers that a field stands for, one that is valid."""
+    return {number for part in field.split(",") for number in _part(part, index)}
+
+
+def _part(part: str, index: int) -> Iterator[int]:
+    _, least, most, names = _FIELDS[index]
+    span, _, step = part.partition("/")
+    first, _, last = span.partition("-")
+    if first in ("*", "?"):
+        return iter(range(least, most + 1, int(step or 1)))
+    begin, *end = (names.index(text) + least if text in names else int(text) for text in (first, last) if text)
+    # `10/20` goes on to the end, as in `10-59/20`.
+    return iter(range(begin, (end[0] if end else most if step else begin) + 1, int(step or 1)))
+
 
 TimeZone = Annotated[str, Field(pattern=r"^(UTC|[A-Z][A-Za-z]+(/[A-Z][A-Za-z0-9_+-]*)+)$", max_length=64)]
 """A time zone by its name in the IANA database, such as `Europe/Berlin`. The API server asks its own copy."""

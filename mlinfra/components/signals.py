@@ -116,6 +116,10 @@ class Watched(Component):
         """The metrics that come from its own pods, scraped or pushed: names, or beginnings of names with `*` behind."""
         return ()
 
+    def limits(self) -> str:
+        """Why it exports no more than it does, as a sentence for messages; empty where there is nothing to say."""
+        return ""
+
     def push_to(self, scope: Scope, address: Value) -> None:
         """Learn the Pushgateway's address, `http://name.namespace.svc:port`.
 

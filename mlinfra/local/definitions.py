@@ -1,9 +1,9 @@
 """Kinds of controllers that do not run on the local target: the API server knows their fields, nothing acts on them.
 
 Kueue's queues, KubeRay's RayJobs, Argo Rollouts' Rollouts, Gateway API's routes and others are made like any other
-object, and refused when a field is wrong. What would come
-of them is not known here: a queue lets nothing in, and no Ray cluster starts. The definitions are in `crds/`, written
-from the fields that the projects' API references describe, and each names the one that it follows.
+object, and refused when a field is wrong. What would come of them is not known here: a queue lets nothing in, and no
+Ray cluster starts. The definitions are in `crds/`, written from the fields that the projects' API references describe,
+and each names the one that it follows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,15 @@ FOLDER: Final = Path(__file__).with_name("crds")
 KIND: Final = "CustomResourceDefinition"
 API: Final = "apiextensions.k8s.io/v1"
 
+COMPARED: Final[Mapping[str, tuple[str, str]]] = {
+    "argoproj.io": ("github.com/argoproj/argo-rollouts", "v1.8.3"),
+    "gateway.networking.k8s.io": ("sigs.k8s.io/gateway-api", "v1.5.1"),
+    "kueue.x-k8s.io": ("sigs.k8s.io/kueue", "v0.15.0"),
+    "monitoring.coreos.com": ("github.com/prometheus-operator/prometheus-operator", "v0.85.0"),
+    "ray.io": ("github.com/ray-project/kuberay/ray-operator", "v1.5.1"),
+}
+"""The Go module, and its version, that has the projects' own definitions of a group, against which ours are tested."""
+
 LOCAL: Final = f"{DOMAIN}/local"
 """The label of what the local target itself puts into its cluster."""
 
@@ -36,11 +45,20 @@ _TEMPLATES: Final[Mapping[str, str]] = {"rayjob": "ray.io"}
 _SECONDS: Final = 30.0
 
 
+@functools.cache
+def every() -> tuple[Mapping[str, Any], ...]:
+    """All the definitions there are."""
+    found: list[Mapping[str, Any]] = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        found += yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    return tuple(found)
+
+
 def missing(graph: Graph) -> list[Mapping[str, Any]]:
     """The definitions that a graph's objects, and the runs of its jobs, need and that it does not bring itself."""
     brought = {str(node.inputs.get("metadata", {}).get("name")) for node in graph if node.type == _OWN}
     groups = set(_groups(graph))
-    return [item for item in _all() if item["spec"]["group"] in groups and item["metadata"]["name"] not in brought]
+    return [item for item in every() if item["spec"]["group"] in groups and item["metadata"]["name"] not in brought]
 
 
 def ensure(kubeconfig: Path, graph: Graph) -> None:
@@ -76,11 +94,3 @@ def _put(cluster: Cluster, item: Mapping[str, Any]) -> None:
     notes = {**item["metadata"].get("annotations", {}), _DIGEST: digest}
     metadata = {**item["metadata"], "labels": {LOCAL: "true"}, "annotations": notes}
     cluster.apply({**item, "metadata": metadata}, manager=f"{MANAGER}-local", force=True)
-
-
-@functools.cache
-def _all() -> tuple[Mapping[str, Any], ...]:
-    found: list[Mapping[str, Any]] = []
-    for path in sorted(FOLDER.glob("*.yaml")):
-        found += yaml.safe_load_all(path.read_text(encoding="utf-8"))
-    return tuple(found)

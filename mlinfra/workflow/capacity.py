@@ -12,19 +12,19 @@ from mlinfra.checks.capacity.report import capacity_report
 from mlinfra.checks.capacity.vcpus import SERVICE
 from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget, Stack
-from mlinfra.workflow.compile import compile_request
 from mlinfra.workflow.request import Request
+from mlinfra.workflow.rolled_back import compile_kept
 
 AWS_QUOTA: Final = "capacity-aws-quota"
 
 
 def capacity(request: Request) -> tuple[CapacityReport, list[Diagnostic]]:
-    """The report on a stack as its files are now, and what stands in it for imports from stacks that are not up.
+    """The report on a stack as `up` would make it, and what stands in it for imports from stacks that are not up.
 
     No engine and no cluster is asked. AWS is, for its quotas of machines, where the stack lands there and there are
     credentials.
     """
-    compiled = compile_request(request, stand_in=True, look_far=False, capacity=False)
+    compiled = compile_kept(request, stand_in=True, look_far=False, capacity=False)
     setting = Setting.of(compiled.graph, compiled.environment)
     target = compiled.stack.file.target
     notes: list[str] = []

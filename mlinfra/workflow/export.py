@@ -1,6 +1,7 @@
 """`export`: a stack's Kubernetes objects as manifests, for reviews, scanners and deployments by other means.
 
-Pure but for `resolved`, which reads the stack's state: no engine, no network, no credentials.
+No engine, no network, no credentials. Of the stack's state it reads what was rolled back and stays so, where that is
+within the project; with `resolved` what an update has made known, wherever it is.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
 from mlinfra.graph import Graph
 from mlinfra.naming import name_of
-from mlinfra.workflow.compile import compile_request
 from mlinfra.workflow.given import state_of
 from mlinfra.workflow.manifest_files import ManifestFile, files, text, write
 from mlinfra.workflow.manifests import PLACEHOLDER, LeftOut, Manifest, Manifests
 from mlinfra.workflow.request import Request
+from mlinfra.workflow.rolled_back import compile_kept
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def export(request: Request, *, resolved: bool = False, one: bool = False) -> Ex
     With `resolved`, what only an update makes known is taken from the stack's state; raises `MlinfraError` where it has
     none. `one` says that it is to be one stream, which can be for one cluster only.
     """
-    compiled = compile_request(request, stand_in=not resolved, look_far=resolved)
+    compiled = compile_kept(request, stand_in=not resolved, look_far=resolved)
     graph = request.fitted(compiled.graph)
     outputs = _outputs(request, graph) if resolved else {}
     account = compiled.environment.account

@@ -21,9 +21,9 @@ from mlinfra.project import Project
 from mlinfra.report import Fact
 from mlinfra.stack import LocalTarget as LocalSection
 from mlinfra.stack import Stack, load_stack, stack_names
-from mlinfra.workflow.compile import compile_request
 from mlinfra.workflow.rehearse_room import Room, rooms
 from mlinfra.workflow.request import Request
+from mlinfra.workflow.rolled_back import compile_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Token:
 def start(request: Request) -> LocalAccess:
     """Start what does not run, with the machines that the stack declares."""
     stack = _local_stack(request)
-    graph = compile_request(request, stand_in=True, look_far=False).graph
+    graph = compile_kept(request, stand_in=True, look_far=False).graph
     return bring_up(request, stack, graph)
 
 

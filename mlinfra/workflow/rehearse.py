@@ -185,14 +185,16 @@ class _Course:
         workloads, jobs = place(cluster, self._teller.say)
         every = [*workloads, *jobs]
         bad = [entry for entry in every if not entry.well]
-        simulated = [entry for entry in jobs if entry.simulated]
+        simulated = {"admission": jobs, "controller": workloads}
         what = (
             f"{count(sum(entry.pods for entry in workloads), 'pod')} of {count(len(workloads), 'workload')}, "
             f"{count(len(jobs), 'job')} each alone beside them"
         )
         lost = ", ".join(entry.name for entry in bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
         what = f"without a machine: {lost}; of {what}" if bad else f"{what}: all placed"
-        what += f"; admission simulated for {len(simulated)}" if simulated else ""
+        for part, entries in simulated.items():
+            played = sum(bool(entry.simulated) for entry in entries)
+            what += f"; {part} simulated for {played}" if played else ""
         problems = [unplaced(entry, self._compiled.graph) for entry in bad]
         details = {"workloads": [entry.as_json() for entry in workloads], "jobs": [entry.as_json() for entry in jobs]}
         return Found(what, limited(problems, "workloads and jobs find no place"), details)

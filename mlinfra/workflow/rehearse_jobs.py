@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from mlinfra.components.rollout_argo import KIND
 from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.providers.kubernetes.errors import ApiError
 from mlinfra.workflow.rehearse_placement import WORKLOADS, Placed, Tell, Trials, standing
 from mlinfra.workflow.rehearse_queues import GROUP, KINDS, Queues
+from mlinfra.workflow.rehearse_rollouts import CONTROLLER, stood_in
 from mlinfra.workflow.rehearse_templates import RAY, Template, templates
 
 _VERSIONS = ("v1beta2", "v1beta1")
@@ -27,15 +29,21 @@ def place(cluster: Cluster, tell: Tell) -> tuple[list[Placed], list[Placed]]:
 
     What trials make is gone afterwards.
     """
-    workloads = standing(
-        cluster, cluster.list("v1", "Pod"), [item for kind in WORKLOADS for item in cluster.list(*kind)]
-    )
+    with stood_in(cluster) as rollouts:
+        owners = [*rollouts, *(item for kind in WORKLOADS for item in cluster.list(*kind))]
+        workloads = standing(cluster, cluster.list("v1", "Pod"), owners)
+        jobs = _jobs(cluster, tell)
+    return [replace(entry, simulated=CONTROLLER) if entry.kind == KIND else entry for entry in workloads], jobs
+
+
+def _jobs(cluster: Cluster, tell: Tell) -> list[Placed]:
+    """Where the pods of each job template would be, beside what always runs."""
     found = templates(cluster.list("batch/v1", "CronJob"), cluster.list("v1", "ConfigMap", labels=RAY))
     queues = Queues.of(_kueue(cluster))
     entrants = [_entrant(cluster, template, queues) for template in found]
     tried = [entrant.template for entrant in entrants if not entrant.refusal]
     placed = dict(zip((item.key for item in tried), Trials(cluster, tell).run(tried), strict=True)) if tried else {}
-    return workloads, [_placed(entrant, placed) for entrant in entrants]
+    return [_placed(entrant, placed) for entrant in entrants]
 
 
 def _kueue(cluster: Cluster) -> list[Object]:

@@ -20,7 +20,7 @@ from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.providers.kubernetes.errors import ApiError
 from mlinfra.providers.kubernetes.objects import label, lookup
 from mlinfra.workflow.rehearse_reasons import machines, placed, reason, refused
-from mlinfra.workflow.rehearse_templates import PRIORITY, PRIORITY_CLASS, TRIAL, Template
+from mlinfra.workflow.rehearse_templates import PRIORITY, PRIORITY_CLASS, STAND_IN, TRIAL, Template
 
 Tell = Callable[[str, float], None]
 """Called with what is being done, and how far it is, from 0 to 1."""
@@ -35,6 +35,10 @@ _PATIENCE: Final = 1.0
 _PATIENCE_ALONE: Final = 10.0
 """Seconds that the controllers have to make pods which a quota has refused, in a crowd and alone."""
 _PROPAGATION: Final = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+
+
+JOBS: Final = ("Job", "RayJob")
+"""The kinds that job templates make."""
 
 
 @dataclass(slots=True)
@@ -64,7 +68,8 @@ class Placed:
         """As plain data."""
         record = {"name": self.name, "component": self.component, "kind": self.kind, "pods": self.pods}
         record |= {"placed": self.well, "pools": self.on}
-        more = {"reasons": self.reasons, "scheduler": self.scheduler, "admission_simulated": self.simulated}
+        part = "admission_simulated" if self.kind in JOBS else "controller_simulated"
+        more = {"reasons": self.reasons, "scheduler": self.scheduler, part: self.simulated}
         return record | {key: value for key, value in more.items() if value}
 
 
@@ -128,8 +133,10 @@ def _top(item: Object, wanted: dict[tuple[str, str, str], Object]) -> tuple[str,
 def _wants(item: Object) -> int:
     """How many pods an object has made itself, as far as it says so; what another one makes for it counts there."""
     spec = item.get("spec") or {}
+    if label(item, STAND_IN):
+        return 0
     match item["kind"]:
-        case "Deployment" | "StatefulSet":
+        case "Deployment" | "StatefulSet" | "Rollout":
             return int(spec.get("replicas", 1))
         case "DaemonSet":
             return int(lookup(item, "status", "desiredNumberScheduled", default=0))

@@ -11,7 +11,7 @@ from mlinfra.diagnostics import Diagnostic, Severity
 from mlinfra.graph import Graph
 from mlinfra.local.leaks import Leak
 from mlinfra.report import Report
-from mlinfra.workflow.rehearse_placement import Placed
+from mlinfra.workflow.rehearse_placement import JOBS, Placed
 
 OK, FAILED, SKIPPED, INTERRUPTED = "ok", "failed", "skipped", "interrupted"
 COLUMNS: Final = ("step", "result", "seconds", "what")
@@ -66,7 +66,7 @@ class Rehearsal:
 
 def unplaced(entry: Placed, graph: Graph) -> Diagnostic:
     """A workload or a job with pods that have no machine."""
-    kind = "job" if entry.kind in ("Job", "RayJob") else entry.kind
+    kind = "job" if entry.kind in JOBS else entry.kind
     told = "; ".join(dict.fromkeys(entry.reasons.values()))
     some = f": {entry.pods - sum(entry.on.values())} of its {entry.pods} pods" if entry.pods > 1 else ""
     pods = [f"{pod}: {why}" for pod, why in entry.reasons.items()][:_PODS]

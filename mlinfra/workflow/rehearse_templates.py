@@ -28,6 +28,9 @@ from mlinfra.providers.kubernetes.objects import label, lookup
 TRIAL: Final = f"{DOMAIN}/trial"
 """The label of everything that a trial makes; its value names the template."""
 
+STAND_IN: Final = f"{DOMAIN}/stand-in"
+"""The label of what stands in for objects whose controller is not here; its value names the object."""
+
 RAY: Final = f"{TEMPLATE_LABEL}={RAY_JOB}"
 """The label by which ConfigMaps that hold a RayJob are found."""
 

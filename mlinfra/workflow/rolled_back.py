@@ -16,14 +16,16 @@ from typing import Any, Final
 import yaml
 
 from mlinfra.components.release import RELEASE
-from mlinfra.diagnostics import Diagnostic, Location, Severity
+from mlinfra.diagnostics import Diagnostic, Location, MlinfraError, Severity
 from mlinfra.engine.session import Session
 from mlinfra.graph import Graph, Kind
 from mlinfra.naming import name_of
 from mlinfra.report import Note
 from mlinfra.stack import Stack
 from mlinfra.workflow.compile import Compiled, compile_request
+from mlinfra.workflow.given import state_of
 from mlinfra.workflow.given_params import Path, at, nested, with_values
+from mlinfra.workflow.places import NEAR
 from mlinfra.workflow.request import Request
 
 FACT: Final = "rolled_back"
@@ -79,10 +81,32 @@ def kept(request: Request, compiled: Compiled, session: Session) -> Compiled:
     """The stack with what was rolled back and still has to stay so, of which it warns."""
     if not releases(compiled.graph):
         return compiled  # the state need not be read
-    held = holding(in_state(session.whole()), compiled)
+    return _kept(request, compiled, session.whole())
+
+
+def compile_kept(request: Request, *, stand_in: bool = False, look_far: bool = True, capacity: bool = True) -> Compiled:
+    """The stack as `up` would make it, for what only looks at it: with what was rolled back and still has to stay so.
+
+    Raises as `compile_request`, to which all is handed on. Without `look_far` a state that is not within the project is
+    not read. A state that cannot be read is warned of, and the stack is as its file says.
+    """
+    compiled = compile_request(request, stand_in=stand_in, look_far=look_far, capacity=capacity)
+    near = compiled.stack.file.state.backend in NEAR
+    if not releases(compiled.graph) or not (near or look_far):
+        return compiled
+    try:
+        resources = state_of(request, compiled.stack).get("resources") or []
+    except MlinfraError as error:
+        request.emit(Note(_unread(compiled.stack, error)))
+        return compiled
+    return _kept(request, compiled, resources, stand_in=stand_in, look_far=look_far, capacity=capacity)
+
+
+def _kept(request: Request, compiled: Compiled, resources: Iterable[Mapping[str, Any]], **how: bool) -> Compiled:
+    held = holding(in_state(resources), compiled)
     for item in held:
         request.emit(Note(_warning(request, compiled.stack, item)))
-    return compiled_with(request, compiled, held)
+    return compiled_with(request, compiled, held, **how)
 
 
 def holding(found: Iterable[RolledBack], compiled: Compiled) -> list[RolledBack]:
@@ -91,14 +115,15 @@ def holding(found: Iterable[RolledBack], compiled: Compiled) -> list[RolledBack]
     return [item for item in found if item.component in there and item.holds(compiled.params)]
 
 
-def compiled_given(request: Request, compiled: Compiled, values: Mapping[Path, Any]) -> Compiled:
-    """The stack compiled once more, with these values in place of what it says."""
-    return compile_request(request, given=with_values(compiled.params, values)) if values else compiled
+def compiled_given(request: Request, compiled: Compiled, values: Mapping[Path, Any], **how: bool) -> Compiled:
+    """The stack compiled once more, with these values in place of what it says; `how` is for `compile_request`."""
+    return compile_request(request, given=with_values(compiled.params, values), **how) if values else compiled
 
 
-def compiled_with(request: Request, compiled: Compiled, held: Sequence[RolledBack]) -> Compiled:
-    """The stack with the parameters of what was rolled back."""
-    again = compiled_given(request, compiled, {path: value for item in held for path, value in item.values.items()})
+def compiled_with(request: Request, compiled: Compiled, held: Sequence[RolledBack], **how: bool) -> Compiled:
+    """The stack with the parameters of what was rolled back; `how` is for `compile_request`."""
+    values = {path: value for item in held for path, value in item.values.items()}
+    again = compiled_given(request, compiled, values, **how)
     nodes = dict(again.graph.nodes)
     for item in held:
         node = nodes[item.component]
@@ -140,6 +165,17 @@ def _warning(request: Request, stack: Stack, item: RolledBack) -> Diagnostic:
         location=_place(stack, item),
         component=item.component,
         code="rolled-back",
+        severity=Severity.WARNING,
+    )
+
+
+def _unread(stack: Stack, error: MlinfraError) -> Diagnostic:
+    return Diagnostic(
+        f"whether something of stack {stack.name} was rolled back is not known: its state cannot be read",
+        detail="\n".join(item.summary for item in error.diagnostics),
+        remedy=error.diagnostics[0].remedy,
+        location=stack.place("state", "backend"),
+        code="rolled-back-unknown",
         severity=Severity.WARNING,
     )
 

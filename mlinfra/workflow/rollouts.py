@@ -16,6 +16,7 @@ from mlinfra.components.rollout_gates import API
 from mlinfra.components.rollout_plain import NODE as DEPLOYMENT
 from mlinfra.components.rollout_plain import VERSION_LABEL
 from mlinfra.components.rollout_services import VARIANT_LABEL
+from mlinfra.components.workload import COMPONENT_LABEL
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.graph import Graph, Kind, Node
 from mlinfra.providers.kubernetes.client import Cluster, Object
@@ -23,9 +24,10 @@ from mlinfra.providers.kubernetes.errors import ApiError
 from mlinfra.providers.kubernetes.objects import kind_of, label, lookup
 from mlinfra.rollouts import Progress, RolloutState
 from mlinfra.stack import LocalTarget
-from mlinfra.workflow.compile import Compiled, compile_request
+from mlinfra.workflow.compile import Compiled
 from mlinfra.workflow.record import append
 from mlinfra.workflow.request import Request
+from mlinfra.workflow.rolled_back import compile_kept
 from mlinfra.workflow.rollout_state import of_deployment, of_rollout
 from mlinfra.workflow.runs_access import known, reach
 
@@ -122,7 +124,7 @@ class Rollouts:
 @contextmanager
 def opened(request: Request) -> Iterator[Rollouts]:
     """The rollouts of a stack, for as long as the block lasts. Nothing is locked: they are no part of the state."""
-    compiled = compile_request(request, stand_in=True)
+    compiled = compile_kept(request, stand_in=True)
     stage = Rollouts(request, compiled, tuple(served_of(compiled.graph)))
     try:
         yield stage
@@ -135,7 +137,9 @@ def served_of(graph: Graph) -> Iterator[Served]:
     for node in graph:
         if node.kind is not Kind.RESOURCE or node.type not in (ROLLOUT, _APPS) or node.component is None:
             continue
-        if graph.nodes[node.component].type == ENDPOINT:
+        # What stands before the endpoint, such as the proxy of a failover, has a component's name with a dot.
+        part = "." in label(lookup(node.inputs, "spec", "template", default={}), COMPONENT_LABEL)
+        if graph.nodes[node.component].type == ENDPOINT and not part:
             yield _served(graph, node, node.component)
 
 

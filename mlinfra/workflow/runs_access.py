@@ -20,10 +20,11 @@ from mlinfra.providers.kubernetes.client import Cluster
 from mlinfra.providers.kubernetes.objects import label, lookup
 from mlinfra.report import Note
 from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget
-from mlinfra.workflow.compile import Compiled, compile_request
+from mlinfra.workflow.compile import Compiled
 from mlinfra.workflow.local import environment as local_environment
 from mlinfra.workflow.places import reading_state
 from mlinfra.workflow.request import Request
+from mlinfra.workflow.rolled_back import compile_kept
 
 CRON_JOB: Final = "kubernetes:batch/v1:CronJob"
 CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
@@ -85,7 +86,7 @@ class Stage:
 @contextmanager
 def opened_stage(request: Request) -> Iterator[Stage]:
     """The jobs of a stack, for as long as the block lasts. Nothing is locked: runs are no part of the state."""
-    compiled = compile_request(request, stand_in=True)
+    compiled = compile_kept(request, stand_in=True)
     for warning in compiled.warnings:
         if warning.code == "import-not-up":  # a value stands in for what it imports, such as the name of a namespace
             request.emit(Note(warning))

@@ -8,6 +8,7 @@ from mlinfra.components.bucket import Bucket
 from mlinfra.components.eks_values import ExistingEks
 from mlinfra.components.endpoint import Endpoint
 from mlinfra.components.endpoint_model import BucketModel, RegisteredModel
+from mlinfra.components.endpoint_signals import Thresholds
 from mlinfra.components.endpoint_values import ApiKeys, IngressAddress, WarmUp, WorkingHours
 from mlinfra.components.managed_secret import ManagedSecret
 from mlinfra.components.model_store import ModelStore, StoredModel
@@ -201,7 +202,14 @@ def test_gpus_want_a_pool(expanded: Any) -> None:
         ({"runtime": "triton", "health_path": "/live"}, "health_path cannot be given"),
         ({"runtime": "triton", "port": 8002}, "at which the runtime triton has its metrics"),
         ({"runtime": "vllm"}, "runs on GPUs: give `gpus=1` or more"),
-        ({"runtime": "mlflow", "log_requests": BUCKET}, "does not"),
+        (
+            {"runtime": "mlflow", "log_requests": BUCKET},
+            "the runtime mlflow writes no log of its requests: leave it out, or",
+        ),
+        (
+            {"runtime": "mlflow", "thresholds": Thresholds(requests_per_minute=5)},
+            "the runtime mlflow gives no metrics that would tell it: leave it out, or serve by an image of your own",
+        ),
         ({"runtime": "mlflow", "model": "models:/ranker/3"}, "without the server whose registry that is"),
         ({"runtime": "seldon"}, "runtime"),
     ],

@@ -12,8 +12,9 @@ from mlinfra.components.bucket import Bucket
 from mlinfra.components.endpoint import Endpoint
 from mlinfra.components.endpoint_model import BucketModel
 from mlinfra.components.endpoint_runtimes import CONTRACT, RUNTIMES, RuntimeName
-from mlinfra.components.endpoint_values import HelperImages, WarmUp, WorkingHours
+from mlinfra.components.endpoint_values import GatewayAddress, HelperImages, WarmUp, WorkingHours
 from mlinfra.components.node_pool import NodePool
+from mlinfra.components.rollout_values import Shadow, Variant
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.values import Image
 from mlinfra.tiers import Tier
@@ -151,6 +152,44 @@ def test_tags_are_for_tiers_that_are_not_protected(expanded: Any) -> None:
     }
     pinned = {"image": IMAGE, "helpers": HelperImages(model=IMAGE)}
     assert expanded(lambda: endpoint("triton", **warm, **pinned), tier=Tier.PROD).codes == []
+
+
+TRITON = "nvcr.io/nvidia/tritonserver"
+A, B, C = (Variant(name=name, weight=weight) for name, weight in (("a", 60), ("b", 30), ("c", 10)))
+WITH = {"image": IMAGE}
+VERSIONS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
+    "no version has one": ({"variants": [A, B, C]}, [("api has the image", "`image=…`.")]),
+    "some variants have one": (
+        {"variants": [A.model_copy(update=WITH), B, C]},
+        [("variants 'b' and 'c' of api have the image", "`Variant(name='b', image=…), Variant(name='c', image=…)`.")],
+    ),
+    "all have one but the shadow": (
+        {"variants": [item.model_copy(update=WITH) for item in (A, B, C)], "shadow": Shadow()},
+        [("variant 'shadow' of api has the image", "`Shadow(name='shadow', image=…)`.")],
+    ),
+    "the shadow has one and the endpoint has not": (
+        {"shadow": Shadow(image=IMAGE)},
+        [("api has the image", "`image=…`.")],
+    ),
+    "neither has one": ({"shadow": Shadow()}, [("api has the image", "`image=…`.")]),
+    "the endpoint has one": ({"variants": [A, B, C], "shadow": Shadow(), **WITH}, []),
+}
+
+
+@pytest.mark.parametrize(("fields", "wanted"), VERSIONS.values(), ids=VERSIONS)
+def test_a_tag_is_told_once_and_names_the_variants_that_have_it(
+    expanded: Any, fields: dict[str, Any], wanted: list[tuple[str, str]]
+) -> None:
+    def shared() -> Endpoint:
+        return endpoint("triton", **fields, address=address, auth="elsewhere", warm_up=WarmUp(body="[]"))
+
+    address = GatewayAddress(host="api.example.com", gateway="shared", controller_namespace="gateways")
+    told = [item for item in expanded(shared, tier=Tier.PROD).diagnostics if item.code == "image-without-digest"]
+    served = [item for item in told if TRITON in item.summary]
+    assert [(item.summary.partition(f" '{TRITON}")[0], item.remedy.rpartition(": ")[2]) for item in served] == wanted
+    # What copies the model is one image, in however many pods.
+    helpers = [item for item in told if item not in served]
+    assert [item.remedy.rpartition(": ")[2] for item in helpers] == ["`helpers=HelperImages(model=…)`."]
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,15 @@ import pytest
 from pydantic import ValidationError
 
 from mlinfra.components.endpoint import Endpoint
+from mlinfra.components.endpoint_values import ApiKeys, HelperImages
 from mlinfra.components.failover import PORT
+from mlinfra.components.managed_secret import ManagedSecret
 from mlinfra.components.team import Team
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.functions import resolve
 from mlinfra.graph import Ref
 from mlinfra.local.ports import choose
+from mlinfra.tiers import Tier
 
 IMAGE = "registry.example.com/serve@sha256:" + "ab" * 32
 
@@ -53,6 +56,22 @@ def test_callers_go_through_the_proxy(expanded: Any) -> None:
     assert deployment["replicas"] == 2
     (container,) = deployment["template"]["spec"]["containers"]
     assert container["ports"][0]["containerPort"] == PORT
+
+
+def test_its_image_is_by_digest_where_loss_hurts(expanded: Any) -> None:
+    def asking() -> Endpoint:
+        cluster = TrainingCluster("train")
+        keys = ApiKeys(keys=[ManagedSecret("shop", in_cluster=[cluster])])
+        other = Endpoint("popular", cluster=cluster, image=IMAGE)
+        return Endpoint("api", cluster=cluster, image=IMAGE, failover=other, auth=keys)
+
+    for declare in (pair, asking):  # what asks for keys is the same image, and is told of once
+        told = [item for item in expanded(declare, tier=Tier.PROD).diagnostics if item.code == "image-without-digest"]
+        assert [item.remedy.rpartition(": ")[2] for item in told] == ["`helpers=HelperImages(proxy=…)`."]
+    given = expanded(lambda: pair(helpers=HelperImages(proxy=IMAGE)), tier=Tier.PROD)
+    assert given.codes == []
+    (container,) = given.inputs("api/failover")["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == IMAGE
 
 
 def test_a_closed_namespace_lets_callers_in_and_out(expanded: Any) -> None:

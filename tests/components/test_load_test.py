@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -115,15 +116,22 @@ def test_what_cannot_be(fields: dict[str, Any], told: str) -> None:
 
 
 class Model(BaseHTTPRequestHandler):
-    """A model server that fails as often as it is told to, and notes what it was sent."""
+    """A model server that fails or waits as it is told to, and notes what it was sent."""
 
     fails: ClassVar[bool] = False
+    waits: ClassVar[float] = 0.0
     seen: ClassVar[list[tuple[str, str | None, Any]]] = []
 
+    def do_GET(self) -> None:
+        self._answer(None)
+
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.seen.append((self.path, self.headers["Authorization"], json.loads(body)))
-        self.send_response(500 if type(self).fails else 200)
+        self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _answer(self, body: Any) -> None:
+        self.seen.append((self.path, self.headers["Authorization"], body))
+        time.sleep(self.waits)
+        self.send_response(500 if self.fails else 200)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -140,16 +148,30 @@ def model() -> Iterator[str]:
     server.server_close()
 
 
+KEPT, BROKEN = 0, 99
+RUNS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    "all is well": ({}, {}, KEPT),
+    "what is asked for without a body": ({"method": "GET", "bodies": []}, {}, KEPT),
+    "answers that are errors": ({}, {"fails": True}, BROKEN),
+    "answers that come too late": ({"latency_seconds": 0.001}, {"waits": 0.01}, BROKEN),
+    "nobody answers": ({}, {"url": "http://127.0.0.1:1"}, BROKEN),
+}
+
+
 @pytest.mark.skipif(shutil.which("k6") is None, reason="k6 is not on PATH")
-@pytest.mark.parametrize(("fails", "code"), [(False, 0), (True, 99)])
-def test_k6_keeps_or_breaks_the_thresholds(expanded: Any, tmp_path: Path, model: str, fails: bool, code: int) -> None:
-    Model.fails = fails
-    sent = config(expanded(lambda: load(**CONFIG, path="/predict", bodies=[{"x": 1}])))
+@pytest.mark.parametrize(("fields", "world", "code"), RUNS.values(), ids=RUNS)
+def test_k6_keeps_or_breaks_the_thresholds(
+    expanded: Any, tmp_path: Path, model: str, fields: dict[str, Any], world: dict[str, Any], code: int
+) -> None:
+    Model.fails, Model.waits = world.get("fails", False), world.get("waits", 0.0)
+    sent = config(expanded(lambda: load(**{**CONFIG, "path": "/predict", "bodies": [{"x": 1}], **fields})))
     file = tmp_path / "config.json"
     file.write_text(json.dumps({**sent, "url": "http://nobody.invalid"}))
-    env = {"MLINFRA_CONFIG": str(file), "TARGET_URL": model, "API_KEY": "key", "HOME": str(tmp_path)}
+    target = world.get("url", model)
+    env = {"MLINFRA_CONFIG": str(file), "TARGET_URL": target, "API_KEY": "key", "HOME": str(tmp_path)}
     command = ["k6", "run", "--quiet", "--no-color", "--address", "", str(SCRIPT)]
     ran = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, check=False)
     assert ran.returncode == code, ran.stdout + ran.stderr
-    assert ("/predict", "Bearer key", {"x": 1}) in Model.seen
-    assert len(Model.seen) >= 20
+    if target == model:
+        assert ("/predict", "Bearer key", {"x": 1} if sent["bodies"] else None) in Model.seen
+        assert len(Model.seen) >= 20

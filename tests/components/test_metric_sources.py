@@ -12,6 +12,7 @@ from mlinfra.components.signals import Signal, Watched
 from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.components.training_job import TrainingJob
 from mlinfra.components.values import Receiver, Route
+from mlinfra.diagnostics import Severity
 from mlinfra.expansion import Scope
 from mlinfra.graph import Value
 
@@ -97,6 +98,28 @@ def test_a_runtime_without_accuracy_cannot_be_watched_for_it(expanded: Any) -> N
 
     found = [item for item in expanded(declare).diagnostics if item.code == "metric-without-source"]
     assert [item.summary for item in found] == ["rule ApiInaccurate of watch reads model_accuracy, which nothing gives"]
+    assert found[0].detail.endswith(
+        "api is served by the runtime triton, which gives metrics of requests, and none of the model."
+    )
+    assert found[0].remedy.startswith("Leave out of api what asks for it. Or serve by an image of your own that gives")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "codes"), [("mlflow", ["watched-without-metrics"]), ("triton", []), ("custom", [])]
+)
+def test_what_gives_no_metrics_is_said_to_be_half_watched(expanded: Any, runtime: str, codes: list[str]) -> None:
+    def declare() -> Monitoring:
+        cluster = TrainingCluster("train")
+        api = Endpoint("api", cluster=cluster, runtime=runtime, image=IMAGE, model="s3://models/ranker")
+        return Monitoring("watch", cluster=cluster, watches=[api], route=ROUTE, alertmanager="a:1")
+
+    told = expanded(declare).diagnostics
+    assert [item.code for item in told] == codes
+    for item in told:
+        assert item.severity is Severity.WARNING
+        assert item.summary.startswith("watch sees of api only whether its pods are there")
+        assert item.detail == "api is served by the runtime mlflow, which gives no metrics."
+        assert "an image of your own with `mlinfra.serving`, without `runtime`" in item.remedy
 
 
 @pytest.mark.parametrize(("external", "there"), [([], True), (["DCGM_FI_*"], False)])

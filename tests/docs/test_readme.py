@@ -1,4 +1,5 @@
-"""The README's commands, run on the real local target in the order in which a reader meets them."""
+"""The commands of the README and of docs/serving.md, run on the real local target in the order in which a reader meets
+them."""
 
 from __future__ import annotations
 
@@ -23,19 +24,19 @@ NUMBER = re.compile(r"\d+(\.\d+)?")
 
 @dataclass(frozen=True)
 class Shown:
-    """A command and what the README shows that it prints."""
+    """A command and what the document shows that it prints."""
 
     command: str
     output: tuple[str, ...]
     line: int
 
 
-def shown() -> Iterator[Shown]:
-    """The commands in the README's `console` blocks."""
-    for block in blocks((ROOT / "README.md").read_text(encoding="utf-8")):
+def shown(document: Path) -> Iterator[Shown]:
+    """The commands in a document's `console` blocks."""
+    for block in blocks(document.read_text(encoding="utf-8")):
         if block.language != "console":
             continue
-        assert block.lines[0].startswith("$ "), f"README.md:{block.line} begins without a command"
+        assert block.lines[0].startswith("$ "), f"{document.name}:{block.line} begins without a command"
         starts = [index for index, line in enumerate(block.lines) if line.startswith("$ ")]
         for start, end in zip(starts, [*starts[1:], len(block.lines)], strict=True):
             output = tuple(line for line in block.lines[start + 1 : end] if line.strip())
@@ -60,8 +61,21 @@ def lab(tmp_path: Path, tools: object) -> Iterator[Lab]:
 
 
 def test_the_commands_do_what_the_readme_shows(lab: Lab) -> None:
-    commands = list(shown())
-    assert len(commands) > 5
+    assert follow(lab, ROOT / "README.md") > 5
+
+
+def test_the_commands_do_what_is_shown_of_serving(lab: Lab) -> None:
+    document = ROOT / "docs" / "serving.md"
+    found = list(blocks(document.read_text(encoding="utf-8")))
+    for language, path in (("python", "blueprints/ranker.py"), ("yaml", "stacks/ranker-dev.yaml")):
+        [first, *_] = [block for block in found if block.language == language]
+        (lab.root / path).write_text("\n".join([*first.lines, ""]), encoding="utf-8")
+    assert follow(lab, document) > 5
+
+
+def follow(lab: Lab, document: Path) -> int:
+    """Run the commands of a document and compare what they print; returns how many there are."""
+    commands = list(shown(document))
     folder = lab.home.parent
     script = "\n".join(
         f"{{ {item.command}\n}} >{folder}/{index}.out 2>&1; echo $? >{folder}/{index}.code"
@@ -71,7 +85,7 @@ def test_the_commands_do_what_the_readme_shows(lab: Lab) -> None:
     subprocess.run(["bash", "-c", script], cwd=lab.root, env=variables, stdin=subprocess.DEVNULL, check=True)
     for index, item in enumerate(commands):
         printed = (folder / f"{index}.out").read_text()
-        where = f"README.md:{item.line}: {item.command}\n{printed}"
+        where = f"{document.name}:{item.line}: {item.command}\n{printed}"
         assert (folder / f"{index}.code").read_text() == "0\n", where
         lines, wanted = forms(printed.splitlines()), forms(item.output)
         assert not wanted - lines, f"{where}\nnot printed: {wanted - lines}"
@@ -79,3 +93,4 @@ def test_the_commands_do_what_the_readme_shows(lab: Lab) -> None:
             assert not lines - wanted, f"{where}\nnot shown: {lines - wanted}"
     left = {str(path.relative_to(lab.home)) for path in lab.home.rglob("*") if path.is_file()}
     assert not {path for path in left if not path.startswith(".kube/cache/")}, "kubectl's own cache apart"
+    return len(commands)

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import typer
 
+import mlinfra
 from docs.generator.pages import PAGES, REFERENCE
 from mlinfra.cli.main import app
 from mlinfra.components.registry import KINDS
+from mlinfra.components.values import Structure
 from mlinfra.documented import descriptions
 from mlinfra.stack import StackFile
 from mlinfra.tools.table import TOOLS
@@ -69,6 +71,13 @@ def test_the_words_of_each_kind_and_field_are_there() -> None:
                 assert description, f"{kind.__name__}.{name} has no docstring"
                 assert f"| `{name}` |" in section
                 assert " ".join(description.split()) in section
+
+
+def test_every_value_that_blueprints_import_is_there() -> None:
+    text = (REFERENCE / "components.md").read_text(encoding="utf-8")
+    public = [getattr(mlinfra, name) for name in mlinfra.__all__]
+    values = {item.__name__ for item in public if isinstance(item, type) and issubclass(item, Structure)}
+    assert {name for name in values if f"\n## {name}\n" not in text} == set()
 
 
 def test_every_field_of_a_stack_file_says_what_it_is_for() -> None:

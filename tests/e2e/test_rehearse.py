@@ -205,6 +205,26 @@ def test_controllers_that_are_not_here_are_played(lab: Lab) -> None:
     ]
 
 
+def test_rollouts_are_placed_by_a_controller_that_is_played(lab: Lab) -> None:
+    """The pods of all rollouts stand beside each other, and a job beside them; what is played is gone afterwards."""
+    shutil.copy(ROOT / "tests" / "cases" / "rehearse" / "steered.py", lab.root / "blueprints")
+    lab.stack("steered", blueprint="steered", params={"replicas": 2})
+    found = rows(lab.run("rehearse", "--stack", "steered", "--json"))
+    assert {row["result"] for row in found.values()} == {"ok"}
+    assert found["placement"]["what"].endswith("all placed; controller simulated for 2")
+    workloads = {entry["name"]: entry for entry in found["placement"]["workloads"] if entry["kind"] == "Rollout"}
+    assert {name: (entry["pods"], entry["pools"]) for name, entry in workloads.items()} == {
+        "slow": (2, {"cpu": 2}),
+        "fast": (2, {"cpu": 2}),
+    }
+    assert {entry["controller_simulated"] for entry in workloads.values()} == {"Argo Rollouts"}
+    lab.stack("steered", blueprint="steered", params={"replicas": 3})
+    found = rows(lab.run("rehearse", "--stack", "steered", "--json", code=1))
+    assert {step for step, row in found.items() if row["result"] != "ok"} == {"placement"}
+    # There is room for the pods of both, and then for none of the job.
+    assert found["placement"]["what"].startswith("without a machine: fit; of ")
+
+
 def test_a_stack_with_what_it_imports(lab: Lab) -> None:
     """The library's application stack, on the platform stack that it imports its network from."""
     ran = lab.end(lab.start("rehearse", "--stack", "features-prod", "--json"), timeout=550)

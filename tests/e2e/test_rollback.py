@@ -113,6 +113,11 @@ def test_back_to_the_last_good_release_and_forth(shop: Lab) -> None:
     shop.run("preview", "--stack", STACK, "--detailed-exitcode")
     assert shop.report("refresh", "--stack", STACK)["steps"] == []
     assert runs(shop)[0] == image("a")
+    # What only looks at the stack sees what runs, and says so, too.
+    looked = shop.run("export", "--stack", STACK, "--json")
+    assert [item["code"] for item in looked.lines("diagnostic") if item["code"] == "rolled-back"] == ["rolled-back"]
+    assert image("a") in looked.out
+    assert image("b") not in looked.out
     assert warned(shop, "rollback", "--yes") == ["rollback-none"]
 
     # What is withdrawn can be had again by name, and only so.

@@ -9,7 +9,9 @@ from typing import Any, cast
 
 import pytest
 
+from mlinfra.components.endpoint import Endpoint
 from mlinfra.components.rollout_values import BlueGreen
+from mlinfra.components.training_cluster import TrainingCluster
 from mlinfra.diagnostics import MlinfraError
 from mlinfra.graph import Graph
 from mlinfra.project import Project
@@ -18,7 +20,7 @@ from mlinfra.rollouts import Progress, RolloutState
 from mlinfra.workflow import rollouts
 from mlinfra.workflow.request import Request
 from tests.components.conftest import expanded  # noqa: F401 — a fixture
-from tests.components.test_rollout import canary, champions, endpoint
+from tests.components.test_rollout import IMAGE, canary, champions, endpoint
 from tests.workflow.test_rollout_state import rollout, run
 
 
@@ -89,6 +91,15 @@ def test_which_rollouts_there_are(expanded: Any) -> None:  # noqa: F811
     ]
     (item,) = rollouts.served_of(expanded(lambda: endpoint(rollout=canary())).graph)
     assert item.namespace == "sample-test-train"
+
+
+def test_what_stands_before_an_endpoint_is_no_version_of_it(expanded: Any) -> None:  # noqa: F811
+    def declare() -> Endpoint:
+        given: Any = {"cluster": TrainingCluster("train"), "image": IMAGE}
+        return Endpoint("ranker", **given, failover=Endpoint("spare", **given))
+
+    found = rollouts.served_of(expanded(declare).graph)
+    assert sorted((item.endpoint, item.name) for item in found) == [("ranker", "ranker"), ("spare", "spare")]
 
 
 PAUSED = {"phase": "Paused", "currentStepIndex": 4, "pauseConditions": [{"reason": "CanaryPauseStep"}]}
