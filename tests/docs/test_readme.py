@@ -64,6 +64,7 @@ def test_the_commands_do_what_the_readme_shows(lab: Lab) -> None:
     assert follow(lab, ROOT / "README.md") > 5
 
 
+@pytest.mark.slow
 def test_the_commands_do_what_is_shown_of_serving(lab: Lab) -> None:
     document = ROOT / "docs" / "serving.md"
     found = list(blocks(document.read_text(encoding="utf-8")))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import Lab
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 STACK = "serving"
 IMAGE = "registry.example.com/serve@sha256:" + "ab" * 32

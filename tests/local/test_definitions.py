@@ -139,6 +139,21 @@ WRONG: dict[str, tuple[str, Change, str]] = {
         lambda spec: spec.update(queueingStrategy="LIFO"),
         "queueingStrategy",
     ),
+    "a quota to borrow from nobody": (
+        "jobs/cluster-queue",
+        lambda spec: spec["resourceGroups"][0]["flavors"][0]["resources"][0].update(borrowingLimit=1),
+        "borrowingLimit",
+    ),
+    "a flavor that cannot be": (
+        "jobs/cluster-queue",
+        lambda spec: spec["resourceGroups"][0]["flavors"][0].update(name="Not a name"),
+        "name",
+    ),
+    "a toleration of all values of one": (
+        "jobs/flavor-gpu",
+        lambda spec: spec.update(tolerations=[{"key": "gpu", "operator": "Exists", "value": "yes"}]),
+        "value must be empty",
+    ),
     "a taint without an effect": ("jobs/flavor-gpu", lambda spec: spec["nodeTaints"][0].pop("effect"), "effect"),
     "too many labels": (
         "jobs/flavor-gpu",

@@ -106,6 +106,16 @@ WRONG: dict[str, tuple[str, Change, str]] = {
         lambda spec: spec["receivers"][0]["pagerdutyConfigs"][0].update(routingKey="secret"),
         "routingKey",
     ),
+    "memory that is no quantity": (
+        "watch/prometheus",
+        lambda spec: spec["resources"]["requests"].update(memory="much"),
+        "memory",
+    ),
+    "a target twice": (
+        "watch/scrape-others",
+        lambda spec: spec.update(staticConfigs=[{"targets": ["a:1", "a:1"]}]),
+        "duplicate entries",
+    ),
     "a port that is none": (
         "watch/scrape-others",
         lambda spec: spec["dnsSDConfigs"][0].update(port=100_000),

@@ -155,6 +155,61 @@ WRONG: Mapping[str, tuple[str, Change, str]] = {
         "Must have port",
     ),
     "a host that is none": ("pair/route", lambda spec: spec.update(hostnames=["not a host"]), "hostnames"),
+    "a mirror without a port": (
+        "pair/route",
+        lambda spec: spec["rules"][0]["filters"][0]["requestMirror"]["backendRef"].pop("port"),
+        "Must have port",
+    ),
+    "a filter twice": (
+        "pair/route",
+        lambda spec: spec["rules"][0].update(filters=[{"type": "URLRewrite", "urlRewrite": {}}] * 2),
+        "more than once",
+    ),
+    "a path with an empty part": (
+        "pair/route",
+        lambda spec: spec["rules"][0].update(matches=[{"path": {"value": "/a//b"}}]),
+        "must not contain",
+    ),
+    "a path that goes up": (
+        "pair/route",
+        lambda spec: spec["rules"][0].update(matches=[{"path": {"value": "/a/.."}}]),
+        "must not end",
+    ),
+    "a gateway twice": (
+        "pair/route",
+        lambda spec: spec["parentRefs"].append({**spec["parentRefs"][0], "sectionName": "https"}),
+        "unique where two parentRefs",
+    ),
+    "more matches than a route can have": (
+        "pair/route",
+        lambda spec: spec.update(rules=[{**spec["rules"][0], "matches": [{}] * 64}] * 3),
+        "more than 128 matches",
+    ),
+    "a time that is longer than the whole": (
+        "pair/route",
+        lambda spec: spec["rules"][0].update(timeouts={"request": "1s", "backendRequest": "2s"}),
+        "cannot be longer",
+    ),
+    "two listeners on a port": (
+        "routed/gateway",
+        lambda spec: spec["listeners"].append({**spec["listeners"][0], "name": "second"}),
+        "same port, protocol and hostname",
+    ),
+    "TLS without a certificate": (
+        "routed/gateway",
+        lambda spec: spec["listeners"][0]["tls"].pop("certificateRefs"),
+        "certificateRefs or options",
+    ),
+    "TLS that somebody else ends": (
+        "routed/gateway",
+        lambda spec: spec["listeners"][0]["tls"].update(mode="Passthrough"),
+        "must be Terminate",
+    ),
+    "a way of routing that is not there": (
+        "routed/rollout",
+        lambda spec: spec["strategy"]["canary"]["trafficRouting"].update(envoy={}),
+        "envoy",
+    ),
     "a certificate without TLS": (
         "routed/gateway",
         lambda spec: spec["listeners"][0].update(protocol="HTTP"),

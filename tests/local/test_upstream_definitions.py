@@ -1,4 +1,4 @@
-"""What components make, and the definitions in `mlinfra/local/crds/`, held against the ones that the projects publish."""
+"""What components make, and the definitions in `mlinfra/local/crds/`, held against those that the projects publish."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.local.test_rollout_definitions import every_way
 
 pytestmark = pytest.mark.slow
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN: Final = Path(__file__).parents[1] / "golden"
 Object = dict[str, Any]
 
 
@@ -55,7 +55,7 @@ def ours() -> upstream.Definitions:
 def graphs(expanded: Any) -> dict[str, Graph]:  # noqa: F811
     """The golden ones, and the samples of tests, by a name."""
     found = {}
-    for path in [*sorted(GOLDEN.rglob("*.json")), *sorted(Path(os.environ.get("N2", "/none")).glob("*.json"))]:
+    for path in sorted(GOLDEN.rglob("*.json")):
         found[path.stem] = Graph.from_json(json.loads(path.read_text(encoding="utf-8")))
     samples = {
         "rollouts": every_way,
@@ -85,6 +85,50 @@ def test_every_kind_that_is_defined_is_looked_at(objects: list[Object], ours: up
     kinds = {item["spec"]["names"]["kind"] for item in ours.values()}
     # Of these the controller makes objects, and asks for their kinds.
     assert kinds - {item["kind"] for item in objects} == {"AnalysisRun", "ClusterAnalysisTemplate", "Experiment"}
+
+
+# ------------------------------------------------------------------------------------------------ fields
+
+LIMITS: Final = (
+    *("type", "format", "pattern", "default", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"),
+    *("minProperties", "maxProperties", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
+    *("x-kubernetes-map-type", "x-kubernetes-int-or-string"),
+)
+OPEN = "x-kubernetes-preserve-unknown-fields"
+Schema = Mapping[str, Any]
+
+
+def lacking(own: Schema, theirs: Schema, path: str) -> Iterator[str]:
+    """The limits of fields that ours do not have, but for rules in CEL, which are asked of an API server."""
+    if missed := set(theirs.get("required", ())) - set(own.get("required", ())):
+        yield f"{path} is there without {', '.join(sorted(missed))}"
+    if own.get(OPEN):
+        return
+    yield from (f"{path} lacks {key}: {theirs[key]}" for key in LIMITS if key in theirs and own.get(key) != theirs[key])
+    if "enum" in theirs and not set(own.get("enum", ("anything",))) <= set(theirs["enum"]):
+        yield f"{path} can be something else than {', '.join(theirs['enum'])}"
+    for name, field in own.get("properties", {}).items():
+        if name not in theirs.get("properties", {}):
+            yield f"{path}.{name} does not exist"
+        elif (path, name) != ("", "status"):
+            yield from lacking(field, theirs["properties"][name], f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        if key in own and not theirs.get(OPEN):
+            yield from lacking(own[key], theirs.get(key, {}), f"{path}[]")
+
+
+def test_each_field_has_the_limits_that_it_has_in_the_projects_own(
+    published: upstream.Definitions, ours: upstream.Definitions
+) -> None:
+    found = []
+    for name, item in ours.items():
+        (own,) = item["spec"]["versions"]
+        (theirs,) = upstream.only(published[name], own["name"])["spec"]["versions"]
+        assert item["spec"]["scope"] == published[name]["spec"]["scope"]
+        assert item["spec"]["names"].items() <= published[name]["spec"]["names"].items()
+        schemas = (version["schema"]["openAPIV3Schema"] for version in (own, theirs))
+        found += [f"{name}: {text}" for text in lacking(*schemas, "")]
+    assert found == []
 
 
 # ------------------------------------------------------------------------------------------------ an API server
@@ -234,7 +278,6 @@ def test_ours_refuse_what_the_projects_own_refuse_and_nothing_else(
     theirs = refusals(served, wrong_ones)
     serve(served, ours, objects)
     own = refusals(served, wrong_ones)
-    Path("/tmp/n2/diff.json").write_text(json.dumps({"n": len(wrong_ones), "theirs": theirs, "ours": own}))
     assert len(theirs) > len(wrong_ones) / 2
     assert {name: theirs[name] for name in theirs.keys() - own.keys()} == {}
     only_ours = {name: own[name] for name in own.keys() - theirs.keys()}

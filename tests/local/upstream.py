@@ -33,12 +33,15 @@ _Loader.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)
 
 
 def definitions(folder: Path) -> Definitions:
-    """All of them, by their names. `folder` is for the modules, which come from where Go's settings say, checked against
-    its checksum database. Skips the test where there is no Go, or a module cannot be had."""
+    """All of them, by their names.
+
+    `folder` is for the modules, which come from where Go's settings say, checked against its checksum database. Skips
+    the test where there is no Go, or a module cannot be had.
+    """
     found: Definitions = {}
     for group, (module, version) in COMPARED.items():
         for path in sorted((_fetch(module, version, folder) / FOLDERS[group]).glob("*.yaml")):
-            for item in yaml.load_all(path.read_text(encoding="utf-8"), Loader=_Loader):  # noqa: S506 — a safe one
+            for item in yaml.load_all(path.read_text(encoding="utf-8"), Loader=_Loader):
                 if item and item["kind"] == KIND:
                     found[item["metadata"]["name"]] = _lighter(item)
     return found
