@@ -19,8 +19,10 @@ Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})+$", max_length=253)]
-ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
-"""A host, and an object's name (Kubernetes, "Object Names and IDs")."""
+_PART: Final = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+ObjectName = Annotated[str, Field(pattern=rf"^{_PART}(\.{_PART})*$", max_length=253)]
+"""A host, and an object's name (Kubernetes, "Object Names and IDs"); a listener's is of the same form (Gateway API,
+"SectionName")."""
 
 
 class WarmUp(Structure):
@@ -168,7 +170,7 @@ class GatewayAddress(_Address):
     gateway_namespace: NamespaceName | None = None
     """The namespace of that Gateway; by default the endpoint's own."""
 
-    listener: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")] = "https"
+    listener: ObjectName = "https"
     """The name of the Gateway's listener, which has to be one for HTTPS."""
 
     gateway_class: ObjectName | None = None

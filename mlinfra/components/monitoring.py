@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mlinfra import naming
 from mlinfra.authoring import Component, Many
@@ -42,7 +42,14 @@ ALERTMANAGER_IMAGE = "quay.io/prometheus/alertmanager:v0.28.1"
 PUSHGATEWAY_IMAGE = "quay.io/prometheus/pushgateway:v1.11.1"
 GPU_EXPORTER_IMAGE = "nvcr.io/nvidia/k8s/dcgm-exporter:4.2.3-4.1.3-ubuntu22.04"
 
-HostPort = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")]
+
+def _has_port(text: str) -> str:
+    if not 1 <= (port := int(text.rpartition(":")[2])) <= 65535:
+        raise ValueError(f"{port} is no port: they go from 1 to 65535")
+    return text
+
+
+HostPort = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$"), AfterValidator(_has_port)]
 MetricPattern = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*\*?$")]
 
 

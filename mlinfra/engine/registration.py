@@ -276,13 +276,14 @@ class Registration:
 def origin(graph: Graph, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Where a graph's outputs come from, as it is written beside them.
 
-    Parameters are a JSON text: the engine would drop those that are null.
+    Parameters are a JSON text, since the engine would drop those that are null, and a secret: a blueprint may make a
+    secret of what it was given as a plain text.
     """
     resources = {node.name for node in graph if node.kind is Kind.RESOURCE}
     made_of = {
         name: sorted({item.node for item in references(value)} & resources) for name, value in graph.outputs.items()
     }
-    noted = {"params": json.dumps(params, sort_keys=True, ensure_ascii=False)} if params else {}
+    noted = {"params": Secret(json.dumps(params, sort_keys=True, ensure_ascii=False))} if params else {}
     return {"blueprint": graph.blueprint, "version": graph.version, "resources": made_of, **noted}
 
 

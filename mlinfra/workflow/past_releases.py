@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mlinfra.engine.session import ORIGIN, Session
+from mlinfra.engine.transfer import export_whole
 from mlinfra.state.states import ServiceStates
 from mlinfra.state.versions import Version
 from mlinfra.workflow import rollback_problems
@@ -37,13 +38,17 @@ class Good:
 
 @dataclass
 class Past:
-    """The versions of a stack's state, newest first; what is released now, and what was rolled back."""
+    """The versions of a stack's state, newest first; what is released now, and what was rolled back.
+
+    `opened` gives the resources of a version with their secrets decrypted.
+    """
 
     states: ServiceStates
     name: tuple[str, str]
     versions: Sequence[Version]
     applied: Mapping[str, Release]
     rolled_back: Sequence[RolledBack]
+    opened: Callable[[Version], Resources]
 
     @classmethod
     def of(cls, request: Request, compiled: Compiled, session: Session) -> Past:
@@ -55,7 +60,12 @@ class Past:
         if not versions:
             raise rollback_problems.nothing_there(request)
         now = states.show(*name, versions[0].number).get("resources") or []
-        return cls(states, name, versions, released_in(now), in_state(now))
+
+        def opened(version: Version) -> Resources:
+            whole = export_whole(session, show_secrets=True, version=version.number)
+            return whole["deployment"].get("resources") or []
+
+        return cls(states, name, versions, released_in(now), in_state(now), opened)
 
     def resources(self, version: Version) -> Resources:
         """What was in the state then."""
@@ -101,15 +111,16 @@ def last_good(
             and (version is not None or release not in withdrawn.get(name, ()))
         }
         if then:
-            return _good(request, item, then, resources)
+            return _good(request, past, item, then)
     raise rollback_problems.nothing_older(request, names, version)
 
 
-def _good(request: Request, version: Version, then: Mapping[str, Release], resources: Resources) -> Good:
-    root = root_of(resources) or {}
+def _good(request: Request, past: Past, version: Version, then: Mapping[str, Release]) -> Good:
+    root = root_of(past.opened(version)) or {}
     origin = (root.get("outputs") or {}).get(ORIGIN, {})
     if "params" not in origin:
         raise rollback_problems.not_noted(request, version.number)
     who = f"{version.author}@{version.host}" if version.author else ""
     made_by = f"{origin.get('blueprint')}@{origin.get('version')}"
-    return Good(version.number, moment(version.made), who, made_by, then, json.loads(origin["params"]))
+    params = json.loads(json.loads(origin["params"]["plaintext"]))  # within a secret is JSON, here a text of JSON
+    return Good(version.number, moment(version.made), who, made_by, then, params)

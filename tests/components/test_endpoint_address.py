@@ -92,6 +92,9 @@ def test_the_cluster_has_to_say_that_it_has_the_gateway_api(expanded: Any) -> No
         (GatewayAddress, {**GATEWAY, "gateway": "a", "gateway_class": "b"}, "give `gateway` or `gateway_class`"),
         (GatewayAddress, {**GATEWAY, "gateway": "a", "secret": "b"}, "leave `secret` and `issuer` out"),
         (GatewayAddress, {**GATEWAY, "gateway_class": "a"}, "give one of the two"),
+        (GatewayAddress, {**GATEWAY, "gateway": "a", "listener": "a..b"}, "listener"),
+        (GatewayAddress, {**GATEWAY, "gateway": "a", "listener": "a.-b"}, "listener"),
+        (GatewayAddress, {**GATEWAY, "gateway": "a" * 254}, "gateway"),
     ],
 )
 def test_mistakes(kind: Any, fields: dict[str, str], says: str) -> None:

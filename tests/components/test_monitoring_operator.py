@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from tests.components.watch_samples import watching
 
@@ -85,6 +86,12 @@ def test_other_jobs_are_scrape_configs(expanded: Any) -> None:
     assert spec(result, "scrape-pushgateway")["staticConfigs"] == [{"targets": ["watch-pushgateway:9091"]}]
     port = spec(result, "prometheus")["containers"][0]["ports"][0]["containerPort"]
     assert spec(result, "scrape-kube-state-metrics")["staticConfigs"] == [{"targets": [f"localhost:{port}"]}]
+
+
+@pytest.mark.parametrize("port", [0, 65_536, 99_999])
+def test_a_port_that_there_cannot_be(port: int) -> None:
+    with pytest.raises(ValidationError, match=f"{port} is no port"):
+        watching(operator=True, scrapes=[f"queue.example.com:{port}"])
 
 
 def test_who_is_told_is_the_same(expanded: Any) -> None:

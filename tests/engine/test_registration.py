@@ -294,6 +294,12 @@ def test_secrets_stay_secret_and_are_learnt_before_they_are_sent() -> None:
     assert all(request.acceptSecrets for request in monitor.registered.values())
 
 
+def test_parameters_are_noted_as_a_secret() -> None:
+    """A blueprint may have made a secret of one of them."""
+    noted = origin(graph_of(Node("a", "t:t:T")), {"token": "t0ken", "none": None})
+    assert noted["params"] == Secret('{"none": null, "token": "t0ken"}')
+
+
 # ------------------------------------------------------------------------------------------------ what goes wrong
 
 

@@ -19,7 +19,7 @@ import pytest
 from mlinfra.expansion import DOMAIN
 from mlinfra.graph import Graph
 from mlinfra.local import definitions
-from mlinfra.local.target import LocalTarget
+from mlinfra.local.target import LocalTarget, stop_all
 from mlinfra.project import Project
 from mlinfra.providers.kubernetes.client import Cluster
 from mlinfra.providers.kubernetes.errors import ApiError
@@ -126,8 +126,8 @@ def test_each_field_has_the_limits_that_it_has_in_the_projects_own(
         (theirs,) = upstream.only(published[name], own["name"])["spec"]["versions"]
         assert item["spec"]["scope"] == published[name]["spec"]["scope"]
         assert item["spec"]["names"].items() <= published[name]["spec"]["names"].items()
-        schemas = (version["schema"]["openAPIV3Schema"] for version in (own, theirs))
-        found += [f"{name}: {text}" for text in lacking(*schemas, "")]
+        mine, others = (version["schema"]["openAPIV3Schema"] for version in (own, theirs))
+        found += [f"{name}: {text}" for text in lacking(mine, others, "")]
     assert found == []
 
 
@@ -137,9 +137,13 @@ def test_each_field_has_the_limits_that_it_has_in_the_projects_own(
 @pytest.fixture(scope="module")
 def kubeconfig(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An API server of its own: the others' would keep what is put into it here."""
-    target = LocalTarget(Project(tmp_path_factory.mktemp("upstream")), "upstream")
-    yield target.up().kubeconfig
-    target.reset()
+    project = Project(tmp_path_factory.mktemp("upstream"))
+    target = LocalTarget(project, "upstream")
+    try:
+        yield target.up().kubeconfig
+    finally:
+        target.reset()
+        stop_all(project)
 
 
 def serve(cluster: Cluster, wanted: upstream.Definitions, objects: list[Object]) -> None:

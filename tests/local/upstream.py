@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from mlinfra.local.definitions import COMPARED, KIND
+from mlinfra.local.definitions import COMPARED, every
 from mlinfra.tools.go import NoGoError, find_go
 from mlinfra.tools.process import CommandError, run
 
@@ -33,17 +33,19 @@ _Loader.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)
 
 
 def definitions(folder: Path) -> Definitions:
-    """All of them, by their names.
+    """Those of the kinds that we define, by their names.
 
     `folder` is for the modules, which come from where Go's settings say, checked against its checksum database. Skips
     the test where there is no Go, or a module cannot be had.
     """
     found: Definitions = {}
     for group, (module, version) in COMPARED.items():
+        wanted = [item["metadata"]["name"] for item in every() if item["spec"]["group"] == group]
         for path in sorted((_fetch(module, version, folder) / FOLDERS[group]).glob("*.yaml")):
-            for item in yaml.load_all(path.read_text(encoding="utf-8"), Loader=_Loader):
-                if item and item["kind"] == KIND:
-                    found[item["metadata"]["name"]] = _lighter(item)
+            text = path.read_text(encoding="utf-8")
+            if any(f"\n  name: {name}\n" in text for name in wanted):
+                (item,) = (item for item in yaml.load_all(text, Loader=_Loader) if item)
+                found[item["metadata"]["name"]] = _lighter(item)
     return found
 
 

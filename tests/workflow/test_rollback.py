@@ -20,8 +20,9 @@ from mlinfra.engine.session import ORIGIN, STACK_TYPE
 from mlinfra.project import Project
 from mlinfra.state.states import ServiceStates
 from mlinfra.state.versions import Version
+from mlinfra.wire.values import SECRET, SIGNATURE
 from mlinfra.workflow.given_params import MISSING, at, differences, nested, plain_params, with_values
-from mlinfra.workflow.past_releases import Past, last_good
+from mlinfra.workflow.past_releases import Past, Resources, last_good
 from mlinfra.workflow.request import Request
 from mlinfra.workflow.rolled_back import Pin, RolledBack, in_state, released_in, to_write
 
@@ -46,9 +47,10 @@ class States:
 
     def show(self, project: str, stack: str, version: int) -> dict[str, Any]:
         release = self.past[version - 1][0]
-        origin = {"blueprint": "shop", "version": "1.0.0"}
+        origin: dict[str, Any] = {"blueprint": "shop", "version": "1.0.0"}
         if self.params:
-            origin["params"] = json.dumps({"release": release})
+            text = json.dumps(json.dumps({"release": release}))
+            origin["params"] = {SIGNATURE: SECRET, "plaintext": text}
         root = {"urn": "urn:pulumi:s::p::pulumi:pulumi:Stack::p-s", "type": STACK_TYPE, "custom": False}
         component = {"urn": "urn:pulumi:s::p::mlinfra:component:Endpoint::api", "type": "x", "custom": False}
         return {"resources": [{**root, "outputs": {ORIGIN: origin}}, {**component, "inputs": {"release": release}}]}
@@ -59,7 +61,14 @@ def past(*versions: tuple[Mapping[str, Any], str], withdrawn: tuple[Any, ...] = 
     rolled = [RolledBack("api", 1, (), withdrawn)] if withdrawn else []
     listed = states.versions()
     applied = {"api": versions[-1][0]}
-    return Past(cast("ServiceStates", states), ("p", "s"), listed, applied, rolled)
+    return Past(
+        cast("ServiceStates", states),
+        ("p", "s"),
+        listed,
+        applied,
+        rolled,
+        lambda version: cast("Resources", states.show("p", "s", version.number)["resources"]),
+    )
 
 
 WELL, BADLY = "succeeded", "failed"

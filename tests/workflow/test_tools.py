@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlinfra.report import silent
+from mlinfra.emit import silent
 from mlinfra.tools.table import MONITORING, ROLLOUTS, TOOLS, USUAL
 from mlinfra.workflow.tools import doctor, setup
 

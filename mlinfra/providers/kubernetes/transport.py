@@ -142,7 +142,7 @@ class Transport:
 
 def _pool(access: Access, **options: Any) -> urllib3.HTTPConnectionPool:
     """A pool for the one server: a third less CPU time than a PoolManager, which finds the pool anew each time."""
-    options["timeout"] = urllib3.Timeout(CONNECT_SECONDS, READ_SECONDS)
+    options["timeout"] = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
     if access.tls:
         options["ssl_context"] = access.tls
         if access.tls.verify_mode == ssl.CERT_NONE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mlinfra.providers.kubernetes import transport as transports
 from mlinfra.providers.kubernetes.credentials import Credentials
 from mlinfra.providers.kubernetes.errors import ApiError, UnreachableError
 from mlinfra.providers.kubernetes.kubeconfig import Access
@@ -20,11 +22,13 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class Server:
-    """Answers requests one after the other with what is in `answers`; None breaks the connection."""
+    """Answers requests one after the other with what is in `answers`, each after `thinks` seconds; None breaks the
+    connection."""
 
     def __init__(self) -> None:
         self.answers: list[Answer | None] = []
         self.asked: list[tuple[str, str, str | None, bytes]] = []
+        self.thinks = 0.0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,6 +36,7 @@ class Server:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 outer.asked.append((self.command, self.path, self.headers["Authorization"], body))
                 answer = outer.answers.pop(0)
+                time.sleep(outer.thinks)
                 if answer is None:
                     self.close_connection = True
                     return
@@ -78,6 +83,19 @@ def test_a_request(server: Server) -> None:
     server.answers = [json_answer({"a": 1}, 201)]
     assert transport(server.url, {"token": "t"}).request("PATCH", "/x?y=z", {"b": 2}) == (201, {"a": 1})
     assert server.asked == [("PATCH", "/clusters/a/x?y=z", "Bearer t", b'{"b":2}')]
+
+
+def test_an_answer_may_take_longer_than_a_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transports, "CONNECT_SECONDS", 0.3)
+    server.answers, server.thinks = [json_answer({"a": 1})], 0.5
+    assert transport(server.url).request("GET", "/x") == (200, {"a": 1})
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transports, "READ_SECONDS", 0.1)
+    server.answers, server.thinks = [json_answer({"a": 1})], 0.5
+    with pytest.raises(UnreachableError):
+        transport(server.url).request("GET", "/x")
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
