@@ -23,7 +23,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from mlinfra.diagnostics import Location
 
@@ -264,9 +264,12 @@ class Graph:
 
 def walk(value: Value) -> Iterator[Value]:
     """Every value within `value`, itself first."""
-    yield value
-    for part in _parts(value):
-        yield from walk(part)
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        yield item
+        if type(item) not in _WHOLE:
+            waiting.extend(reversed(tuple(_parts(item))))
 
 
 def references(value: Value) -> Iterator[Ref]:
@@ -274,9 +277,12 @@ def references(value: Value) -> Iterator[Ref]:
     return (item for item in walk(value) if isinstance(item, Ref))
 
 
+_WHOLE: Final = frozenset({str, int, float, bool, type(None)})
+
+
 def _parts(value: Value) -> Iterable[Value]:
     match value:
-        case Mapping():
+        case dict() | Mapping():  # the first is told at once
             return value.values()
         case list():
             return value

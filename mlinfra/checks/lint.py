@@ -8,7 +8,7 @@ the source with certainty is not reported.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from mlinfra.diagnostics import Diagnostic, Location, Severity
@@ -54,11 +54,12 @@ def lint_source(text: str, file: str) -> list[Diagnostic]:
                 code=SYNTAX,
             )
         ]
-    if not any(_is_blueprint(item) for item in ast.walk(tree)):
+    nodes = list(ast.walk(tree))
+    if not any(map(_is_blueprint, nodes)):
         return []
-    places = dict.fromkeys(_name_reads(tree))
+    places = dict.fromkeys(_name_reads(nodes))
     found = [_branches(node, file) for node in places]
-    found += [_changes(node, what, file) for node, what in _changing(tree)]
+    found += [_changes(node, what, file) for node, what in _changing(nodes)]
     return sorted(found, key=lambda item: (item.location and (item.location.line, item.location.column)) or (0, 0))
 
 
@@ -91,9 +92,9 @@ def _location(node: ast.AST, file: str) -> Location:
 # ------------------------------------------------------------------------------------------ the environment's name
 
 
-def _name_reads(tree: ast.Module) -> Iterator[ast.AST]:
+def _name_reads(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
     """Every read of an environment's name, in blueprints and in the functions that they give the environment to."""
-    functions = {item.name: item for item in ast.walk(tree) if isinstance(item, _Function)}
+    functions = {item.name: item for item in nodes if isinstance(item, _Function)}
     waiting = [(item, name) for item in functions.values() for name in _environments(item)]
     seen = set(waiting)
     while waiting:
@@ -202,12 +203,12 @@ def _handed_on(
 # ------------------------------------------------------------------------------------------ what changes by itself
 
 
-def _changing(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
+def _changing(nodes: Sequence[ast.AST]) -> Iterator[tuple[ast.AST, str]]:
     """Expressions that have another value in another run, and what it depends on."""
-    imported = _imports(tree)
-    inner = {item.value for item in ast.walk(tree) if isinstance(item, ast.Attribute)}
-    seeded = {item.func for item in ast.walk(tree) if isinstance(item, ast.Call) and item.args}
-    for node in ast.walk(tree):
+    imported = _imports(nodes)
+    inner = {item.value for item in nodes if isinstance(item, ast.Attribute)}
+    seeded = {item.func for item in nodes if isinstance(item, ast.Call) and item.args}
+    for node in nodes:
         if not isinstance(node, ast.Attribute | ast.Name) or not isinstance(node.ctx, ast.Load):
             continue
         dotted = _dotted(node, imported)
@@ -220,10 +221,10 @@ def _changing(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
             yield node, _CHANGING_MODULES[module]
 
 
-def _imports(tree: ast.Module) -> dict[str, str]:
+def _imports(nodes: Sequence[ast.AST]) -> dict[str, str]:
     """Imported names, with what they stand for."""
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for item in node.names:
                 package = item.name.partition(".")[0]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-import yaml
-
 from mlinfra import naming
 from mlinfra.components import alertmanager
 from mlinfra.components.alert_values import SECRETIVE, AlertSecret, ExistingSecret
+from mlinfra.components.config_files import as_yaml
 from mlinfra.components.managed_secret import ManagedSecret
 from mlinfra.components.monitoring_part import Part
 from mlinfra.components.network_policies import NETWORKING, is_closed, tcp
@@ -46,7 +45,7 @@ def add(monitoring: Monitoring, scope: Scope, account: Ref) -> None:
         return
     check(monitoring, scope)
     part = part_of(monitoring, scope)
-    text = yaml.safe_dump(configuration(monitoring), sort_keys=False, width=1000, allow_unicode=True)
+    text = as_yaml(configuration(monitoring))
     config = scope.kubernetes(
         f"{_NAME}-config",
         "v1",

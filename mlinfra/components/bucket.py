@@ -26,7 +26,7 @@ from mlinfra.components.bucket_options import (
 )
 from mlinfra.components.key import Key, decrypting, encrypting
 from mlinfra.components.place import Place
-from mlinfra.components.signals import Signal, Watched
+from mlinfra.components.signals import Chart, Signal, Watched
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws, needs_kubernetes
 from mlinfra.components.values import Image, StorageClassName
@@ -305,6 +305,11 @@ class Bucket(DataStore, Watched):
     def signals(self) -> tuple[Signal, ...]:
         """None: what S3 tells of a bucket without being paid for it is its size, once a day, for the dashboard."""
         return ()
+
+    def charts(self, cluster: str) -> Iterable[Chart]:  # noqa: ARG002 — S3 tells of it
+        """On AWS its size and how many objects it has, which S3 counts once a day (S3 user guide, "Metrics and
+        dimensions")."""
+        return bucket_aws.charts(self) if self.by_iam else ()
 
     # ------------------------------------------------------------------------------------ expansion
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Literal
 
 from mlinfra.components.bucket_lifecycle import Lifecycle
@@ -11,12 +12,15 @@ from mlinfra.components.bucket_replica import Source, add_replica
 from mlinfra.components.bucket_store import Store, add_store
 from mlinfra.components.key import Key, add_key
 from mlinfra.components.key_use import check_key
+from mlinfra.components.signals import Chart, Line
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 from mlinfra.tiers import Tier
 
 if TYPE_CHECKING:
     from mlinfra.components.bucket import Bucket
+
+_DAY: Final = 86_400
 
 PII_OLD_VERSION_DAYS: Final = 30
 """Longest that old versions of personal data are kept unless the bucket says otherwise: who is asked to erase them has
@@ -136,3 +140,16 @@ def _cors(number: int, rule: CorsRule) -> dict[str, Value]:
         **({"exposeHeaders": list(rule.exposed_headers)} if rule.exposed_headers else {}),
         "maxAgeSeconds": rule.max_age_seconds,
     }
+
+
+def charts(bucket: Bucket) -> Iterator[Chart]:
+    """Its size and how many objects it has."""
+    name = bucket.bucket_name
+    yield Chart(
+        "Size and objects",
+        (
+            Line("AWS/S3", "BucketSizeBytes", {"BucketName": name, "StorageType": "StandardStorage"}),
+            Line("AWS/S3", "NumberOfObjects", {"BucketName": name, "StorageType": "AllStorageTypes"}),
+        ),
+        seconds=_DAY,
+    )

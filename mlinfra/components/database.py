@@ -5,6 +5,7 @@ What it comes to is in `database_rds` and in `database_cluster`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -25,7 +26,7 @@ from mlinfra.components.database_values import (
 from mlinfra.components.key import Key
 from mlinfra.components.network import Network, default_network
 from mlinfra.components.place import Place
-from mlinfra.components.signals import Signal, Watched
+from mlinfra.components.signals import Chart, Signal, Watched
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws, needs_kubernetes
 from mlinfra.components.values import Image, LogDays, StorageClassName
@@ -290,6 +291,10 @@ class Database(DataStore, Watched):
     def signals(self) -> tuple[Signal, ...]:
         """On AWS no room, no processor time left, by CloudWatch; in the cluster that its pod is not ready."""
         return database_cluster.signals(self) if self._in_cluster else database_rds.signals(self)
+
+    def charts(self, cluster: str) -> Iterable[Chart]:  # noqa: ARG002 — RDS tells of it, not the cluster
+        """On AWS its connections, latency and memory."""
+        return () if self._in_cluster else database_rds.charts(self)
 
     # ------------------------------------------------------------------------------------ expansion
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from mlinfra import naming
@@ -10,7 +11,7 @@ from mlinfra.components.access import Grant, account_id, add_role, arn_here, per
 from mlinfra.components.key_use import check_key
 from mlinfra.components.log_groups import add_log_group
 from mlinfra.components.network_rules import callers_group, closed_group, open_port
-from mlinfra.components.signals import Alarm, Signal
+from mlinfra.components.signals import Alarm, Chart, Line, Signal
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value, join
 
@@ -240,3 +241,15 @@ def _single_hyphens(name: str) -> str:
         return name
     mark = naming.short_hash(name)
     return f"{single[: 62 - len(mark)].rstrip('-')}-{mark}"
+
+
+def charts(database: Database) -> Iterator[Chart]:
+    """Connections, latency and memory (RDS user guide, "Amazon CloudWatch metrics for Amazon RDS")."""
+    instance = {"DBInstanceIdentifier": database.output("instance", "identifier")}
+    for title, lines in (
+        ("Connections", (("DatabaseConnections", "Maximum"),)),
+        ("Latency, s", (("ReadLatency", "Average"), ("WriteLatency", "Average"))),
+        ("Free memory, bytes", (("FreeableMemory", "Minimum"),)),
+    ):
+        found = (Line(METRICS, metric, instance, statistic) for metric, statistic in lines)
+        yield Chart(title, tuple(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -39,7 +40,7 @@ from mlinfra.components.node_pool import NodePool
 from mlinfra.components.place import Place
 from mlinfra.components.rollout import add_workload, as_variant, besides
 from mlinfra.components.rollout_values import Rolling, Rollout, Shadow, Variants
-from mlinfra.components.signals import Record, Signal, Watched
+from mlinfra.components.signals import Chart, Record, Signal, Watched
 from mlinfra.components.slo import Slo
 from mlinfra.components.targets import needs_kubernetes
 from mlinfra.components.values import Autoscale, Image, NamespaceName
@@ -278,6 +279,10 @@ class Endpoint(Watched, Workload):
     def records(self) -> tuple[Record, ...]:
         """Traffic, share of errors, percentiles of latency, and what `slo` wants."""
         return endpoint_signals.records(self)
+
+    def charts(self, cluster: str) -> Iterable[Chart]:
+        """How much of a machine its pods use, and their network."""
+        return endpoint_signals.charts(self, cluster)
 
     def exports(self) -> tuple[str, ...]:
         """The metrics of a served model, or those of its runtime."""

@@ -15,7 +15,7 @@ from mlinfra.components import slo
 from mlinfra.components.endpoint_runtimes import CONTRACT
 from mlinfra.components.quantities import counted
 from mlinfra.components.rollout import besides
-from mlinfra.components.signals import PROMETHEUS_LABEL, Alarm, Record, Signal
+from mlinfra.components.signals import INSIGHTS, PROMETHEUS_LABEL, Alarm, Chart, Line, Record, Signal
 from mlinfra.components.values import Structure
 
 if TYPE_CHECKING:
@@ -175,3 +175,16 @@ def _model(endpoint: Endpoint) -> Iterator[Signal]:
         old = f"count({same} and {same.removesuffix(')')} offset {days}d)) > 0"
         since = f"Endpoint {name} has served the same model for {counted(days, 'days')}"
         yield Signal("ModelOld", "warning", old, 60, since, lookback_days=days)
+
+
+def charts(endpoint: Endpoint, cluster: str) -> Iterator[Chart]:
+    """What Container Insights tell of its pods (CloudWatch user guide, "Amazon EKS and Kubernetes Container Insights
+    metrics")."""
+    if not cluster or endpoint.waits_for:
+        return
+    service = {"ClusterName": cluster, "Namespace": endpoint.cluster.namespace, "Service": endpoint.identity}
+    uses = (("pod_cpu_utilization", "CPU"), ("pod_memory_utilization", "memory"))
+    lines = tuple(Line(INSIGHTS, metric, service, label=what) for metric, what in uses)
+    yield Chart("Use of a machine by a pod, %", lines)
+    network = (("pod_network_rx_bytes", "in"), ("pod_network_tx_bytes", "out"))
+    yield Chart("Network, bytes a second", tuple(Line(INSIGHTS, name, service, label=way) for name, way in network))

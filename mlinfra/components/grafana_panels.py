@@ -6,11 +6,11 @@ other. Source of the JSON's form: Grafana, "Dashboard JSON model", and the schem
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from mlinfra.components.config_files import as_json
 from mlinfra.components.promql import metrics_in
 
 SOURCE: Final = {"type": "prometheus", "uid": "prometheus"}
@@ -114,7 +114,7 @@ def expressions(pages: Iterable[Page]) -> tuple[str, ...]:
 
 def text(page: Page, uid: str, tags: Iterable[str]) -> str:
     """The JSON of a page; `uid` is its name in addresses, at most 40 characters."""
-    return json.dumps(dashboard(page, uid, tags), indent=1, sort_keys=True, ensure_ascii=False)
+    return as_json(dashboard(page, uid, tags))
 
 
 def dashboard(page: Page, uid: str, tags: Iterable[str]) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-
+from mlinfra.components.config_files import as_yaml
 from mlinfra.components.grafana_panels import SOURCE
 from mlinfra.components.workload import Request, pod_security
 from mlinfra.graph import Ref, Value
@@ -39,8 +38,8 @@ def files(grafana: Grafana, prometheus: str, scrape_seconds: int, home: str) -> 
     """All that Grafana reads when it starts. `home` is the file of the dashboard that it opens with."""
     return {
         SETTINGS: _settings(grafana, home),
-        SOURCES: yaml.safe_dump(_sources(prometheus, scrape_seconds), sort_keys=False),
-        PROVIDERS: yaml.safe_dump(_providers(), sort_keys=False),
+        SOURCES: as_yaml(_sources(prometheus, scrape_seconds)),
+        PROVIDERS: as_yaml(_providers()),
     }
 
 

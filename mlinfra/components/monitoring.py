@@ -24,6 +24,7 @@ from mlinfra.components import (
 from mlinfra.components.access import service_account
 from mlinfra.components.alert_values import AlertSecret, MailServer
 from mlinfra.components.alertmanager import receivers
+from mlinfra.components.config_files import as_yaml
 from mlinfra.components.grafana_values import Grafana
 from mlinfra.components.monitoring_part import connect_parts, shared_labels
 from mlinfra.components.network_policies import API_SERVER, let_call, let_out, tcp
@@ -266,8 +267,8 @@ class Monitoring(Component):
 
     def _files(self, scope: Scope, subjects: tuple[prometheus.Subject, ...]) -> dict[str, str]:
         return {
-            prometheus.CONFIG: prometheus.text(self._configuration(scope)),
-            prometheus.RULES: prometheus.text(prometheus.rules(subjects, self.route)),
+            prometheus.CONFIG: as_yaml(self._configuration(scope)),
+            prometheus.RULES: as_yaml(prometheus.rules(subjects, self.route)),
         }
 
     def _check_places(self, scope: Scope) -> None:

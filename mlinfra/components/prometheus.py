@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import yaml
-
 from mlinfra.authoring import Component
 from mlinfra.components.signals import PROMETHEUS_LABEL, PROMETHEUS_VARIANT, Record, Signal
 from mlinfra.components.values import Route
@@ -88,11 +86,6 @@ def rules(subjects: Iterable[Subject], route: Route) -> dict[str, Any]:
 def alert_name(component: Component, signal: Signal) -> str:
     """`ApiDown` for the signal `Down` of a component `api`."""
     return "".join(part.capitalize() for part in component.identity.split("-")) + signal.name
-
-
-def text(data: Mapping[str, Any]) -> str:
-    """A file of configuration."""
-    return yaml.safe_dump(dict(data), sort_keys=False, width=1000, allow_unicode=True)
 
 
 def _record(component: str, record: Record) -> dict[str, Any]:

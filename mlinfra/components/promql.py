@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 _WORDS: Final = re.compile(
@@ -27,6 +28,7 @@ ANY: Final = "*"
 """What a pattern of names ends with that stands for all names which begin like it."""
 
 
+@lru_cache(maxsize=4096)
 def metrics_in(expression: str) -> frozenset[str]:
     """The names of the metrics that an expression reads, those of recording rules among them.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 
 from pydantic import Field
@@ -10,7 +10,7 @@ from pydantic import Field
 from mlinfra.components.access import Classification, DataStore, Grant, account_id, partition, policy
 from mlinfra.components.key import Key
 from mlinfra.components.key_use import check_key
-from mlinfra.components.signals import Alarm, Signal, Watched
+from mlinfra.components.signals import Alarm, Chart, Line, Signal, Watched
 from mlinfra.components.tags import Tags
 from mlinfra.components.targets import needs_aws
 from mlinfra.expansion import Scope
@@ -132,6 +132,15 @@ class Queue(DataStore, Watched):
                 _alarm("ApproximateAgeOfOldestMessage", self.output("queue", "name"), longest),
             ),
         )
+
+    def charts(self, cluster: str) -> Iterable[Chart]:  # noqa: ARG002 — SQS tells of it
+        """Messages that come and go, and that are there (SQS developer guide, "Available CloudWatch metrics for Amazon
+        SQS")."""
+        messages = {"QueueName": self.output("queue", "name")}
+        flow = ("NumberOfMessagesSent", "NumberOfMessagesDeleted")
+        yield Chart("Messages", tuple(Line(METRICS, metric, messages, "Sum") for metric in flow))
+        there = ("ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible")
+        yield Chart("Waiting, and taken", tuple(Line(METRICS, metric, messages, "Maximum") for metric in there))
 
     # ------------------------------------------------------------------------------------ expansion
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -51,6 +51,32 @@ class Alarm:
     minutes: int = 5
     namespace: str = INSIGHTS
     missing: Literal["breaching", "notBreaching", "ignore"] = "breaching"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A metric in a chart: namespace, name, dimensions, statistic, and what the legend calls it."""
+
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, Value]
+    statistic: str = "Average"
+    label: str = ""
+
+    def form(self) -> list[Value]:
+        """As an array of a widget's `metrics`."""
+        pairs = [part for pair in self.dimensions.items() for part in pair]
+        return [self.namespace, self.metric, *pairs, {"stat": self.statistic, "label": self.label or self.metric}]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Some metrics over time, with a line at `limit` where an alarm goes off."""
+
+    title: str
+    lines: tuple[Line, ...]
+    limit: float | None = None
+    seconds: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +140,13 @@ class Watched(Component):
 
     def exports(self) -> tuple[str, ...]:
         """The metrics that come from its own pods, scraped or pushed: names, or beginnings of names with `*` behind."""
+        return ()
+
+    def charts(self, cluster: str) -> Iterable[Chart]:  # noqa: ARG002 — not all are in one
+        """What CloudWatch can show of it beside what its alarms look at.
+
+        `cluster` is the EKS cluster that Container Insights report on; empty where they report on none.
+        """
         return ()
 
     def limits(self) -> str:
