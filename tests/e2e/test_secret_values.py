@@ -71,7 +71,7 @@ def test_values_are_got_once_and_kept(lab: Lab) -> None:
     assert "export HUB_TOKEN=" in told["remedy"]
     assert not refused.lines("step")
     plan = lab.run("preview", "--stack", "dev", "--json")
-    assert [item["code"] for item in plan.lines("diagnostic")] == ["secret-missing"]
+    assert [item["code"] for item in plan.lines("diagnostic")] == ["endpoint-waits", "secret-missing"]
 
     lab.environment["HUB_TOKEN"] = FIRST
     ran = [lab.run("up", "--stack", "dev", "--yes", "--json", "--debug"), lab.run("graph", "--stack", "dev", "--json")]
