@@ -36,7 +36,7 @@ test: $(INSTALLED) ## Run the test suite: the real engine, moto and the local cl
 		-m "not slow and not chaos and not conformance"
 
 slow: $(INSTALLED) ## Run the tests that take longer than a minute each.
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "slow and not chaos"
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "slow and not chaos"
 
 chaos: $(INSTALLED) ## Run the state service with the real engine: every command, races, kills. Many minutes.
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m chaos

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from mlinfra.components.bucket import Bucket
 from mlinfra.components.drift_monitor import DriftMonitor
@@ -22,7 +21,6 @@ from mlinfra.components.training_job import TrainingJob
 from mlinfra.components.values import Route
 from mlinfra.functions import resolve
 from mlinfra.graph import Document, Ref
-from tests.monitoring.programs import run
 
 IMAGE = "registry.example.com/drift@sha256:" + "ab" * 32
 ALWAYS = {"service-account", "role", "policy", "egress"}
@@ -281,69 +279,3 @@ def test_a_profile_that_nobody_finds(expanded: Any, model: Any, says: str) -> No
     assert diagnostic.code == "drift-no-profile"
     assert says in diagnostic.summary
     assert expanded(lambda: monitor(endpoint={"model": model}, profile="s3://bucket/p.json")).codes == []
-
-
-# ---------------------------------------------------------------------------------------- by Prometheus itself
-
-ME = '{component="api",job="drift"%s}'
-DRIFT = "data_drift" + ME % ',feature="%s",test="%s"'
-PUSHED = "push_time_seconds" + ME % ""
-FIRING: list[tuple[str, dict[str, str], str, dict[str, str] | None]] = [
-    ("DriftDrifted", {DRIFT % ("age", "psi"): "0.3x60", DRIFT % ("age", "ks"): "0.1x60"}, "10m", {"feature": "age"}),
-    ("DriftDrifted", {DRIFT % ("age", "psi"): "0.1x60", DRIFT % ("age", "ks"): "0.3x60"}, "10m", {"feature": "age"}),
-    ("DriftDrifted", {DRIFT % ("age", "psi"): "0.2x60", DRIFT % ("age", "ks"): "0.1x60"}, "10m", None),
-    ("DriftDrifted", {'data_drift{component="other",job="drift",feature="a",test="psi"}': "9x60"}, "10m", None),
-    ("DriftDrifted", {DRIFT % ("age", "psi"): "0.3x2 0.1x60"}, "10m", None),  # the next comparison is better
-    (
-        "DriftMissing",
-        {
-            "data_missing_ratio" + ME % ',feature="age"': "0.3x60",
-            "data_missing_ratio_trained" + ME % ',feature="age"': "0.1x60",
-        },
-        "10m",
-        {"feature": "age"},
-    ),
-    (
-        "DriftMissing",
-        {
-            "data_missing_ratio" + ME % ',feature="age"': "0.3x60",
-            "data_missing_ratio_trained" + ME % ',feature="age"': "0.3x60",
-        },
-        "10m",
-        None,
-    ),
-    ("DriftNewCategories", {"data_new_categories" + ME % ',feature="city"': "2x60"}, "10m", {"feature": "city"}),
-    ("DriftNewCategories", {"data_new_categories" + ME % ',feature="city"': "0x60"}, "10m", None),
-    ("DriftUnfair", {"fairness_difference" + ME % ',group="country"': "0.2x60"}, "10m", {"group": "country"}),
-    ("DriftUnfair", {"fairness_difference" + ME % ',group="country"': "0.05x60"}, "10m", None),
-    ("DriftNotCompared", {PUSHED: "0x2000"}, "25h", {}),
-    ("DriftNotCompared", {PUSHED: "0x600 36000x1400"}, "25h", None),  # pushed again after ten hours
-    ("DriftNotCompared", {'up{component="api"}': "1x2000"}, "13h", {}),  # never pushed
-    ("DriftNotCompared", {'up{component="api"}': "1x2000"}, "11h", None),  # the first comparison may still come
-]
-
-
-def test_alerts_fire_when_they_should_and_only_then(expanded: Any, tmp_path: Path) -> None:
-    result = expanded(lambda: watched(lambda: monitor(fairness=Fairness(groups=["country"]))))
-    assert result.codes == []
-    text = result.inputs("watch/config")["data"]["rules.yml"]
-    (tmp_path / "rules.yml").write_text(text)
-    known = {
-        rule["alert"]: rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"] if "alert" in rule
-    }
-    assert {name for name in known if name.startswith("Drift")} == {alert for alert, *_ in FIRING}
-    tests = []
-    for alert, series, at, more in FIRING:
-        rule = known[alert]
-        expected = (
-            [] if more is None else [{"exp_labels": rule["labels"] | more, "exp_annotations": rule["annotations"]}]
-        )
-        tests.append(
-            {
-                "interval": "1m",
-                "input_series": [{"series": key, "values": values} for key, values in series.items()],
-                "alert_rule_test": [{"eval_time": at, "alertname": alert, "exp_alerts": expected}],
-            }
-        )
-    (tmp_path / "tests.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": tests}))
-    run("promtool", "test", "rules", "tests.yml", cwd=tmp_path)

@@ -22,7 +22,7 @@ import pytest
 from tests.e2e.conftest import Lab, close_lab, new_lab
 from tests.e2e.test_thread import THREAD
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 PLUGINS = {"aws": "pulumi-aws", "kubernetes": "pulumi-kubernetes"}
 

@@ -143,7 +143,8 @@ def nothing_to_do(lab: Lab, stack: str) -> None:
     assert set(lab.report("up", "--stack", stack, "--yes")["counts"]) == {"same"}
 
 
-@pytest.mark.parametrize("backend", ["service", pytest.param("files", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["service", "files"])
 def test_whatever_was_cut_off_is_whole_after_the_next_run(lab: Lab, relay: Relay, backend: str) -> None:
     stack = f"cut-{backend}"
 

@@ -38,6 +38,7 @@ _QUOTA = 'kube_resourcequota{namespace="ns",resourcequota="$c",resource="pods",t
 _SOURCE = 'up{job="kube-state-metrics"}'
 _PUSHED = 'push_time_seconds{component="$e",job="$c"}'
 _AGE = '%s{component="$e",job="$c",feature="age"}'
+_PSI, _KS = (f'data_drift{{component="$e",job="$c",feature="age",test="{test}"}}' for test in ("psi", "ks"))
 _TRAINED = "data_missing_ratio_trained"
 _UNFAIR = 'fairness_difference{component="$e",job="$c",group="country"}'
 
@@ -170,9 +171,11 @@ CASES: dict[str, list[Case]] = {
         Case({_DONE % "r-1": "0x200", _JOB % "r-1": "1x200"}, "150m", False),
     ],
     "Drifted": [
-        Case({_AGE % "data_drift": "0.3x60"}, "30m", True, {"feature": "age"}),
-        Case({_AGE % "data_drift": "0.1x60"}, "30m", False),
-        Case({'data_drift{component="other",job="$c",feature="age"}': "0.3x60"}, "30m", False),
+        Case({_PSI: "0.3x60", _KS: "0.1x60"}, "30m", True, {"feature": "age"}),
+        Case({_PSI: "0.1x60", _KS: "0.3x60"}, "30m", True, {"feature": "age"}),
+        Case({_PSI: "0.2x60", _KS: "0.1x60"}, "30m", False),
+        Case({_PSI: "0.3x2 0.1x60"}, "30m", False),  # the next comparison is better
+        Case({'data_drift{component="other",job="$c",feature="age",test="psi"}': "9x60"}, "30m", False),
     ],
     "Missing": [
         Case({_AGE % "data_missing_ratio": "0.3x60", _AGE % _TRAINED: "0.1x60"}, "30m", True, {"feature": "age"}),
