@@ -10,7 +10,6 @@ from mlinfra.components import rollout_argo, rollout_gates, rollout_plain
 from mlinfra.components.endpoint_values import GatewayAddress
 from mlinfra.components.job_queue import cluster_of
 from mlinfra.components.rollout_services import (
-    VARIANT_LABEL,
     add_service,
     by_gateway,
     take_over,
@@ -18,6 +17,7 @@ from mlinfra.components.rollout_services import (
     variant_service,
 )
 from mlinfra.components.rollout_values import BlueGreen, Canary, Gate, Rolling, Shadow, Variant
+from mlinfra.components.signals import VARIANT_LABEL
 from mlinfra.components.values import Autoscale
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref

@@ -13,12 +13,12 @@ from mlinfra.components.rollout_gates import API, add_gate, add_load_test, prome
 from mlinfra.components.rollout_services import (
     CANARY_SERVICE,
     PREVIEW_SERVICE,
-    VARIANT_LABEL,
     add_service,
     hand_over,
     leave_unawaited,
 )
 from mlinfra.components.rollout_values import BlueGreen, Canary
+from mlinfra.components.signals import VARIANT_LABEL
 from mlinfra.components.workload import selector
 from mlinfra.environment import LOCAL
 from mlinfra.expansion import Scope

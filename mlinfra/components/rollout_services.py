@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mlinfra.components.rollout_values import Canary
+from mlinfra.components.signals import VARIANT_LABEL
 from mlinfra.components.workload import HTTP, selector
-from mlinfra.expansion import DOMAIN, Scope
+from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ SERVICE: Final = "service"
 """The node of the endpoint's own Service."""
 CANARY_SERVICE: Final = "service-canary"
 PREVIEW_SERVICE: Final = "service-preview"
-
-VARIANT_LABEL: Final = f"{DOMAIN}/variant"
-"""The label of pods that says which version they are; Prometheus calls it `variant`."""
 
 _SKIP: Final = {"pulumi.com/skipAwait": "true"}
 _FORCE: Final = {"pulumi.com/patchForce": "true"}

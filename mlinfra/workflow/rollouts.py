@@ -15,7 +15,7 @@ from typing import Any, Final
 from mlinfra.components.rollout_gates import API
 from mlinfra.components.rollout_plain import NODE as DEPLOYMENT
 from mlinfra.components.rollout_plain import VERSION_LABEL
-from mlinfra.components.rollout_services import VARIANT_LABEL
+from mlinfra.components.signals import VARIANT_LABEL
 from mlinfra.components.workload import COMPONENT_LABEL
 from mlinfra.diagnostics import Diagnostic, MlinfraError
 from mlinfra.graph import Graph, Kind, Node
