@@ -18,7 +18,7 @@ from mlinfra.workflow.compile import compile_stack
 from tests.checks.capacity.conftest import Made, pod_spec, use
 from tests.e2e.conftest import Lab
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 IMAGE = "registry.example.com/app@sha256:" + "ab" * 32
 NAME = "capacity"

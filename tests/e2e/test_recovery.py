@@ -116,6 +116,7 @@ def test_one_run_at_a_time(many: Lab) -> None:
     whole_again(lab, "busy")
 
 
+@pytest.mark.slow
 def test_a_moto_that_was_killed_is_filled_again(many: Lab) -> None:
     lab = many
     lab.stack("forgetful", blueprint="many")

@@ -114,6 +114,7 @@ def test_versions_are_listed_shown_compared_and_restored(kept: Lab) -> None:
     assert rows(lab, "list", *stack, kind="version")[0]["message"] == "version 1 restored"
 
 
+@pytest.mark.slow
 def test_a_state_that_is_elsewhere_is_not_made_a_second_time(kept: Lab) -> None:
     """Moved from the service to files and back, with everything that was there; and refused wherever it is not."""
     lab, stack = kept, ("--stack", "moving")
@@ -143,6 +144,7 @@ def test_a_state_that_is_elsewhere_is_not_made_a_second_time(kept: Lab) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_stops_and_loses_nothing(kept: Lab) -> None:
     lab, stack = kept, ("--stack", "cancelled")
     lab.stack("cancelled", blueprint="kept", params={"count": 100})

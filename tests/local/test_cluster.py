@@ -124,6 +124,7 @@ def test_a_port_that_somebody_takes_while_it_is_made_is_given_up(
     cluster.delete()
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_mended_is_made_anew_and_says_so(
     project: Project, kwok: KwokCluster, target: LocalTarget, access: LocalAccess, marked: Cluster
 ) -> None:
@@ -141,6 +142,7 @@ def test_one_that_cannot_be_mended_is_made_anew_and_says_so(
     assert "etcd: " in note.diagnostic.detail
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_started_again(
     kwok: KwokCluster, target: LocalTarget, access: LocalAccess, marked: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

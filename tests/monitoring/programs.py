@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from mlinfra.tools.find import find
-from mlinfra.tools.table import TOOLS
+from mlinfra.tools.install import ensure
 
 
+@cache
 def program(name: str) -> str:
-    """The path of a tool that is there already: on PATH, or from `mlinfra setup --monitoring`."""
-    path = find(TOOLS[name]).path
-    if path is None:
-        pytest.skip(f"{name} is not there; `mlinfra setup --monitoring` gets it")
-    return str(path)
+    """The path of a tool, which is had from where `mlinfra setup --monitoring` has it if it is not there."""
+    return str(ensure([name])[name])
 
 
 def run(name: str, *arguments: str | Path, cwd: Path | None = None) -> str:
