@@ -17,6 +17,8 @@ from mlinfra.components.training_vm_boot import COMMAND, IDLE, PROFILE, user_dat
 from mlinfra.functions import resolve
 from mlinfra.graph import Ref
 
+pytestmark = pytest.mark.slow
+
 CORES = 4
 
 
