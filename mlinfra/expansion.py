@@ -66,6 +66,11 @@ class Expansion:
             self.nodes[name] = Node(name, PROVIDERS[name], inputs, Kind.PROVIDER)
         return name
 
+    def change(self, name: str, /, **inputs: Value) -> None:
+        """Put these inputs in the place of those that a node has: many components may add to what one has made."""
+        node = self.nodes[name]
+        self.nodes[name] = replace(node, inputs={**node.inputs, **inputs})
+
     def _cluster_access(self) -> dict[str, Value]:
         """How to reach the EKS cluster that the stack names; on other targets the target itself knows."""
         name = self.environment.eks_cluster
@@ -112,8 +117,7 @@ class Scope:
 
     def describe(self, **facts: Value) -> None:
         """Note facts about the component itself for whoever reads the graph, such as which part of a bucket it is."""
-        node = self.expansion.nodes[self.component.name]
-        self.expansion.nodes[node.name] = replace(node, inputs={**node.inputs, **facts})
+        self.expansion.change(self.component.name, **facts)
 
     # ------------------------------------------------------------------------------------ names and marks
 

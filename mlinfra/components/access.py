@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -161,13 +161,11 @@ def allow(scope: Scope, node: str, statement: Mapping[str, Value]) -> None:
     and who uses the resource knows what has to stand in it. What is allowed stands before what is denied; moto, which
     fails on a statement for everybody, finds it there first.
     """
-    held = scope.expansion.nodes[node]
-    statements = held.inputs["policy"].value["Statement"]
+    statements = scope.expansion.nodes[node].inputs["policy"].value["Statement"]
     if statement in statements:
         return
     place = next((index for index, item in enumerate(statements) if item["Effect"] == "Deny"), len(statements))
-    changed = policy([*statements[:place], statement, *statements[place:]])
-    scope.expansion.nodes[node] = replace(held, inputs={**held.inputs, "policy": changed})
+    scope.expansion.change(node, policy=policy([*statements[:place], statement, *statements[place:]]))
 
 
 def admit(scope: Scope, grants: Iterable[Grant], role: Ref) -> None:

@@ -9,6 +9,7 @@ from mlinfra.components import cluster_store, object_store
 from mlinfra.components.access import Grant
 from mlinfra.components.object_store import REGION, Member
 from mlinfra.components.secret_sources import Generated, add_value
+from mlinfra.components.workload import UNAWAITED
 from mlinfra.expansion import DOMAIN, Scope
 from mlinfra.graph import Ref, Value, join
 
@@ -63,7 +64,7 @@ def expand(bucket: Bucket, scope: Scope) -> None:
         namespace=namespace,
         labels={CLASSIFICATION_LABEL: bucket.classification},
         # Many storage classes bind a volume when a pod wants it, and the pod waits for the claim.
-        annotations={"pulumi.com/skipAwait": "true"},
+        annotations=UNAWAITED,
         protect=scope.protected or tier.protected,
     )
     member = Member(name, claim.node, bucket.image, bucket.cpu, bucket.memory)

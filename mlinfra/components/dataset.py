@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from mlinfra.components.bucket_options import Days
@@ -101,4 +100,4 @@ def add_rule(scope: Scope, lifecycle: str, rule: dict[str, Any]) -> None:
     own = [item for item in held.inputs["rules"] if not str(item["id"]).startswith("expire-")]
     added = [item for item in held.inputs["rules"] if item not in own]
     rules = [*own, *sorted([*added, rule], key=lambda item: str(item["id"]))]
-    scope.expansion.nodes[lifecycle] = replace(held, inputs={**held.inputs, "rules": rules})
+    scope.expansion.change(lifecycle, rules=rules)

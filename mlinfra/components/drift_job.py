@@ -165,7 +165,7 @@ def tell_gateway(monitor: DriftMonitor, scope: Scope, address: Value) -> None:
     if node is None:
         return
     told = Document({**node.inputs["data"][CONFIG_KEY].value, _GATEWAY: address})
-    scope.expansion.nodes[node.name] = replace(node, inputs={**node.inputs, "data": {CONFIG_KEY: told}})
+    scope.expansion.change(node.name, data={CONFIG_KEY: told})
 
 
 def _let_retrain(monitor: DriftMonitor, scope: Scope, account: Ref) -> None:

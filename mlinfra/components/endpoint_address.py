@@ -12,7 +12,7 @@ from mlinfra.components.failover import front
 from mlinfra.components.job_queue import cluster_of
 from mlinfra.components.network_policies import NETWORKING
 from mlinfra.components.rollout_services import backends, filters, not_ours
-from mlinfra.components.workload import HTTP
+from mlinfra.components.workload import HTTP, UNAWAITED
 from mlinfra.environment import LOCAL
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
@@ -45,7 +45,7 @@ def _ingress(endpoint: Endpoint, address: IngressAddress, scope: Scope) -> None:
     }
     # The provider waits for an address, which nothing gives it on the local target, and which waits for pods.
     waits = scope.environment.cluster == LOCAL or endpoint.waits_for or endpoint.hours
-    skip = {"pulumi.com/skipAwait": "true"} if waits else {}
+    skip = UNAWAITED if waits else {}
     scope.kubernetes(
         "ingress",
         NETWORKING,

@@ -15,7 +15,7 @@ from mlinfra.components.job_queue import cluster_of
 from mlinfra.components.monitoring_part import MONITORING_LABEL, NOBODY, shared_labels
 from mlinfra.components.people import bind
 from mlinfra.components.prometheus import Subject
-from mlinfra.components.workload import HTTP, pod_labels, pod_security, selector
+from mlinfra.components.workload import HTTP, UNAWAITED, pod_labels, pod_security, selector
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 API: Final = "monitoring.coreos.com/v1"
 NEW_API: Final = "monitoring.coreos.com/v1alpha1"
-
-UNAWAITED: Final = {"pulumi.com/skipAwait": "true"}
-"""Pods are the operator's matter: nobody here waits for them."""
 
 _VERSION: Final = re.compile(r":(v[0-9]+\.[0-9]+\.[0-9]+)$")
 _DISCOVERS: Final = {"": ["services", "endpoints", "pods"], "discovery.k8s.io": ["endpointslices"]}
@@ -76,7 +73,7 @@ def add(
         monitoring.identity,
         {"spec": service},
         namespace=namespace,
-        annotations=UNAWAITED,
+        annotations=UNAWAITED,  # pods are the operator's matter
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
@@ -132,11 +131,9 @@ def let_out(
     if name not in scope.expansion.nodes:
         spec = {"podSelector": {"matchLabels": labels or selector(scope)}, "policyTypes": ["Egress"], "egress": []}
         _add(scope, local, f"{scope.component.identity}.{local}", spec, namespace)
-    node = scope.expansion.nodes[name]
-    spec = node.inputs["spec"]
+    spec = scope.expansion.nodes[name].inputs["spec"]
     added = [dict(rule) for rule in rules if dict(rule) not in spec["egress"]]
-    inputs = {**node.inputs, "spec": {**spec, "egress": [*spec["egress"], *added]}}
-    scope.expansion.nodes[name] = replace(node, inputs=inputs)
+    scope.expansion.change(name, spec={**spec, "egress": [*spec["egress"], *added]})
 
 
 def among(scope: Scope, namespace: Value, labels: Mapping[str, str] | None = None) -> None:

@@ -10,7 +10,7 @@ pod is made anew of all that are noted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from mlinfra.components import cluster_store
@@ -96,9 +96,7 @@ def add_bucket(scope: Scope, cluster: Place, member: Member) -> None:
         _add_store(store, cluster)
     facts = {name: getattr(member, name) for name in Member.__slots__}
     scope.describe(store=cluster.node(SERVER), **facts)
-    node = scope.expansion.nodes[cluster.node(SERVER)]
-    spec = _spec(store, cluster, members(scope, cluster))
-    scope.expansion.nodes[node.name] = replace(node, inputs={**node.inputs, "spec": spec})
+    scope.expansion.change(cluster.node(SERVER), spec=_spec(store, cluster, members(scope, cluster)))
     _change(scope, cluster.node(_POLICIES), "data", f"{member.name}.json", policy([]).value)
 
 
@@ -125,9 +123,8 @@ def _held(scope: Scope, node: str, key: str, file: str) -> Any:
 
 
 def _change(scope: Scope, name: str, key: str, file: str, value: Mapping[str, Value]) -> None:
-    node = scope.expansion.nodes[name]
-    files = {**node.inputs[key], file: Document(value)}
-    scope.expansion.nodes[name] = replace(node, inputs={**node.inputs, key: files})
+    held = scope.expansion.nodes[name].inputs[key]
+    scope.expansion.change(name, **{key: {**held, file: Document(value)}})
 
 
 # -------------------------------------------------------------------------------------------- what it is made of

@@ -15,7 +15,7 @@ from mlinfra.components import alertmanager, alertmanager_pod
 from mlinfra.components.alert_values import AlertSecret, ExistingSecret
 from mlinfra.components.monitoring_part import NOBODY
 from mlinfra.components.values import Receiver
-from mlinfra.components.workload import pod_security
+from mlinfra.components.workload import UNAWAITED, pod_security
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
@@ -66,7 +66,7 @@ def add(monitoring: Monitoring, scope: Scope, account: Ref) -> dict[str, Value]:
         part.identity,
         {"spec": service},
         namespace=namespace,
-        annotations={"pulumi.com/skipAwait": "true"},
+        annotations=UNAWAITED,
     )
     return {"name": part.identity, "namespace": namespace, "port": part.name}
 

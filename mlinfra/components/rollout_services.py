@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlinfra.components.rollout_values import Canary
 from mlinfra.components.signals import VARIANT_LABEL
-from mlinfra.components.workload import HTTP, selector
+from mlinfra.components.workload import HTTP, UNAWAITED, selector
 from mlinfra.expansion import Scope
 from mlinfra.graph import Ref, Value
 
@@ -23,7 +23,6 @@ SERVICE: Final = "service"
 CANARY_SERVICE: Final = "service-canary"
 PREVIEW_SERVICE: Final = "service-preview"
 
-_SKIP: Final = {"pulumi.com/skipAwait": "true"}
 _FORCE: Final = {"pulumi.com/patchForce": "true"}
 WEIGHTS: Final = "spec.rules[*].backendRefs[*].weight"
 """What the controller writes into an HTTPRoute, as a property path."""
@@ -44,15 +43,14 @@ def hand_over(endpoint: Endpoint, scope: Scope) -> Ref:
     It is not declared then, so that what the controller writes is no drift.
     """
     name = endpoint.node(SERVICE)
-    node = scope.expansion.nodes[name]
-    spec = {key: value for key, value in node.inputs["spec"].items() if key != "selector"}
-    scope.expansion.nodes[name] = replace(node, inputs={**node.inputs, "spec": spec})
+    held = scope.expansion.nodes[name].inputs["spec"]
+    scope.expansion.change(name, spec={key: value for key, value in held.items() if key != "selector"})
     return Ref(name, ("metadata", "name"))
 
 
 def leave_unawaited(endpoint: Endpoint, scope: Scope) -> None:
     """Let nobody wait for pods behind the endpoint's Service: they are the controller's to make."""
-    _annotate(endpoint, scope, _SKIP)
+    _annotate(endpoint, scope, UNAWAITED)
 
 
 def take_over(endpoint: Endpoint, scope: Scope) -> None:
@@ -65,10 +63,9 @@ def take_over(endpoint: Endpoint, scope: Scope) -> None:
 
 def _annotate(endpoint: Endpoint, scope: Scope, marks: Mapping[str, str]) -> None:
     name = endpoint.node(SERVICE)
-    node = scope.expansion.nodes[name]
-    metadata = node.inputs["metadata"]
-    metadata = {**metadata, "annotations": {**metadata.get("annotations", {}), **marks}}
-    scope.expansion.nodes[name] = replace(node, inputs={**node.inputs, "metadata": metadata})
+    held = scope.expansion.nodes[name].inputs["metadata"]
+    annotations = {**held.get("annotations", {}), **marks}
+    scope.expansion.change(name, metadata={**held, "annotations": annotations})
 
 
 def add_service(
@@ -87,7 +84,7 @@ def add_service(
         f"{endpoint.identity}-{suffix}",
         {"spec": spec},
         namespace=endpoint.cluster.namespace,
-        annotations=None if labels else _SKIP,
+        annotations=None if labels else UNAWAITED,
     )
     return Ref(made.node, ("metadata", "name"))
 

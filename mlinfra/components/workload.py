@@ -27,6 +27,9 @@ _SHARE: Final = 0.9
 """How much of a machine's offer pods with GPUs take by default, by their share of its GPUs; the rest is for what runs
 on every machine, such as agents."""
 
+UNAWAITED: Final = {"pulumi.com/skipAwait": "true"}
+"""Annotations of what nobody waits for: with it an update does not stop until it is ready."""
+
 _SHARED: Final = "shared-memory"
 SHARED_MEMORY: Final = {"name": _SHARED, "mountPath": "/dev/shm"}  # noqa: S108 — where PyTorch looks
 """Where a container has the volume of `shared_memory`."""
@@ -160,7 +163,7 @@ def add_service(
         scope.component.identity,
         {"spec": {"type": "ClusterIP", "selector": selector(scope), "ports": ports}},
         namespace=namespace,
-        annotations=None if awaited else {"pulumi.com/skipAwait": "true"},
+        annotations=None if awaited else UNAWAITED,
         depends_on=depends_on,
     )
 

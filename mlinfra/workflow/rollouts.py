@@ -9,7 +9,7 @@ import difflib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mlinfra.components.rollout_gates import API
@@ -23,13 +23,11 @@ from mlinfra.providers.kubernetes.client import Cluster, Object
 from mlinfra.providers.kubernetes.errors import ApiError
 from mlinfra.providers.kubernetes.objects import kind_of, label, lookup
 from mlinfra.rollouts import Progress, RolloutState
-from mlinfra.stack import LocalTarget
-from mlinfra.workflow.compile import Compiled
 from mlinfra.workflow.record import append
 from mlinfra.workflow.request import Request
 from mlinfra.workflow.rolled_back import compile_kept
 from mlinfra.workflow.rollout_state import of_deployment, of_rollout
-from mlinfra.workflow.runs_access import known, reach
+from mlinfra.workflow.runs_access import Reached, known
 
 ENDPOINT: Final = "mlinfra:component:Endpoint"
 ROLLOUT: Final = f"kubernetes:{API}:Rollout"
@@ -58,18 +56,10 @@ class Served:
 
 
 @dataclass
-class Rollouts:
+class Rollouts(Reached):
     """A stack whose rollouts somebody asks for."""
 
-    request: Request
-    compiled: Compiled
     found: tuple[Served, ...]
-    _clusters: dict[str | None, Cluster] = field(default_factory=dict)
-
-    @property
-    def local(self) -> bool:
-        """Whether the stack lands on the local target, where no controller runs."""
-        return isinstance(self.compiled.stack.file.target, LocalTarget)
 
     def of(self, endpoint: str | None) -> list[Served]:
         """What an endpoint's pods are made by, or without a name those of all.
@@ -107,18 +97,6 @@ class Rollouts:
                 code="rollout-not-steered",
             )
         )
-
-    def cluster(self, served: Served) -> Cluster:
-        """The cluster that it is in."""
-        provider = self.compiled.graph.nodes[served.node].options.provider
-        if provider not in self._clusters:
-            self._clusters[provider] = reach(self.request, self.compiled, provider)
-        return self._clusters[provider]
-
-    def close(self) -> None:
-        """Close the connections."""
-        for cluster in self._clusters.values():
-            cluster.close()
 
 
 @contextmanager

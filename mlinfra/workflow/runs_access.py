@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from mlinfra.checks.schema.problems import a
 from mlinfra.components.job_template import TEMPLATE, TEMPLATE_LABEL
@@ -46,19 +46,46 @@ class Job:
     ray: bool = False
 
 
+class InCluster(Protocol):
+    """Something in a cluster that a node of the graph declares."""
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+
+
 @dataclass
-class Stage:
-    """A stack whose runs somebody asks for: its jobs by name, and the clusters that they are in."""
+class Reached:
+    """A stack, and the clusters that its objects are in, each reached when it is first asked for."""
 
     request: Request
     compiled: Compiled
-    jobs: Mapping[str, Job]
-    _clusters: dict[str | None, Cluster] = field(default_factory=dict)
+    _clusters: dict[str | None, Cluster] = field(default_factory=dict, kw_only=True)
 
     @property
     def local(self) -> bool:
-        """Whether the stack lands on the local target, where machines and their kubelets are played by KWOK."""
+        """Whether the stack lands on the local target: KWOK plays machines and kubelets, and no controller runs that a
+        cluster does not have by itself."""
         return isinstance(self.compiled.stack.file.target, LocalTarget)
+
+    def cluster(self, item: InCluster) -> Cluster:
+        """The cluster that something is in. Raises `MlinfraError` where there is no way to it."""
+        provider = self.compiled.graph.nodes[item.node].options.provider
+        if provider not in self._clusters:
+            self._clusters[provider] = reach(self.request, self.compiled, provider)
+        return self._clusters[provider]
+
+    def close(self) -> None:
+        """Close the connections."""
+        for cluster in self._clusters.values():
+            cluster.close()
+
+
+@dataclass
+class Stage(Reached):
+    """A stack whose runs somebody asks for, with its jobs by name."""
+
+    jobs: Mapping[str, Job]
 
     def job(self, name: str) -> Job:
         """A job by the name of its component; raises `MlinfraError` that says which ones there are."""
@@ -66,21 +93,9 @@ class Stage:
             return self.jobs[name]
         raise _no_job(self.request, self.compiled.graph, self.jobs, name)
 
-    def cluster(self, job: Job) -> Cluster:
-        """The cluster that a job is in. Raises `MlinfraError` where there is no way to it."""
-        provider = self.compiled.graph.nodes[job.node].options.provider
-        if provider not in self._clusters:
-            self._clusters[provider] = reach(self.request, self.compiled, provider)
-        return self._clusters[provider]
-
     def computes(self, job: Job) -> bool:
         """Whether anything is there that takes up the job's runs: on the local target there is no KubeRay."""
         return not (self.local and job.ray)
-
-    def close(self) -> None:
-        """Close the connections."""
-        for cluster in self._clusters.values():
-            cluster.close()
 
 
 @contextmanager

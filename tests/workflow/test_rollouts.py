@@ -60,7 +60,8 @@ def stage(graph: Graph, cluster: Kept | None, tmp_path: Path) -> rollouts.Rollou
     request = Request(Project(tmp_path), "dev")
     found = tuple(rollouts.served_of(graph))
     providers = {node.options.provider for node in graph}
-    return rollouts.Rollouts(request, cast("Any", compiled), found, cast("Any", dict.fromkeys(providers, cluster)))
+    reached = cast("Any", dict.fromkeys(providers, cluster))
+    return rollouts.Rollouts(request, cast("Any", compiled), found, _clusters=reached)
 
 
 @pytest.fixture
