@@ -120,6 +120,13 @@ class Printed:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Working:
+    """The engine has begun; what it comes to is told in other events. `verb` is what it is at."""
+
+    verb: str
+
+
 @dataclass(frozen=True)
 class Fact:
     """A fact about the machine or the project: a name, whether it is as it should be, what there is to say.
@@ -133,7 +140,7 @@ class Fact:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event: TypeAlias = "Task | Step | Stage | Note | Printed | JobRun | LogLine | RolloutState"
+Event: TypeAlias = "Task | Step | Stage | Note | Printed | Working | JobRun | LogLine | RolloutState"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Stack files: `stacks/<name>.yaml`, one environment of one blueprint, values only."""
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -258,7 +256,7 @@ class Stack:
             has_kubernetes=not isinstance(target, AwsTarget) or target.cluster is not None,
         )
 
-    def with_target(self, target: LocalTarget | AwsTarget | KubeconfigTarget) -> Stack:
+    def with_target(self, target: LocalTarget | AwsTarget | KubeconfigTarget) -> "Stack":
         """The same stack, sent to another target."""
         return Stack(self.name, self.file.model_copy(update={"target": target}), self.positions)
 

@@ -17,6 +17,7 @@ from docs.generator.markdown import page, paragraphs, table
 from mlinfra.authoring import Component
 from mlinfra.cli.main import app
 from mlinfra.components.registry import KINDS
+from mlinfra.graph import Ref, Value
 from mlinfra.local import definitions
 from mlinfra.providers.aws.registry import RESOURCES
 from mlinfra.providers.aws.resource import Resource
@@ -115,7 +116,7 @@ def outputs(kind: type[Component]) -> Iterator[tuple[str, ...]]:
         if name.startswith("_") or not inspect.isfunction(function):
             continue
         _, *taken = inspect.signature(function).parameters.values()
-        if inspect.signature(function).return_annotation in ("Ref", "Value"):
+        if inspect.signature(function).return_annotation in ("Ref", "Value", Ref, Value):  # `Value` is `Any`
             arguments = ", ".join(str(item).partition(":")[0] for item in taken)
             shown_as = name if isinstance(member, property) else f"{name}({arguments})"
             yield f"`{shown_as}`", " ".join(paragraphs(function.__doc__).split())

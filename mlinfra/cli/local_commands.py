@@ -16,6 +16,11 @@ app = typer.Typer(
 )
 
 
+def register(root: typer.Typer) -> None:
+    """Add the commands."""
+    root.add_typer(app, name="local")
+
+
 @app.command()
 @on_stack
 def up(call: Call) -> None:

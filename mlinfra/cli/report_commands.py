@@ -11,6 +11,11 @@ from mlinfra.cli.command import Call, on_stack
 app = typer.Typer(help="Reports on a stack, from its files alone: no engine, no credentials.", no_args_is_help=True)
 
 
+def register(root: typer.Typer) -> None:
+    """Add the commands."""
+    root.add_typer(app, name="report")
+
+
 @app.callback()
 def report() -> None:
     """Reports on a stack, from its files alone: no engine, no credentials."""

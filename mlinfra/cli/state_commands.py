@@ -18,6 +18,11 @@ AtOption = Annotated[
 ]
 
 
+def register(root: typer.Typer) -> None:
+    """Add the commands."""
+    root.add_typer(app, name="state")
+
+
 @app.command("list")
 @on_stack
 def list_(

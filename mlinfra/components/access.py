@@ -4,8 +4,6 @@ A component that holds data is a `DataStore` and says which actions on which of 
 workload gets a Kubernetes service account and, on AWS, a role with exactly what its `reads` and `writes` come to.
 """
 
-from __future__ import annotations
-
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What Alertmanager needs in order to deliver: the secrets of receivers, and a server for mail."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final
 
 from pydantic import Discriminator, Field, Tag

@@ -4,8 +4,6 @@ What it can be told is in `bucket_options`; what it comes to on AWS in `bucket_a
 in the cluster in `bucket_cluster`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -117,7 +115,7 @@ class Bucket(DataStore, Watched):
     old_version_transitions: Annotated[Many[Transition], Field(max_length=6)] = ()
     """When old versions move to cheaper classes, in days after they were overwritten or deleted."""
 
-    access_logs: Bucket | Literal["own"] | None = None
+    access_logs: "Bucket | Literal['own'] | None" = None
     """Where S3 logs each request for the bucket: another `Bucket`, with S3's own keys and without a lock, or `own` for
     one that is made for it. By default nowhere, and `own` for `confidential` and `pii`."""
 

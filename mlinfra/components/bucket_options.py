@@ -1,7 +1,5 @@
 """What a bucket can be told, as values: each checks what can be seen of it alone."""
 
-from __future__ import annotations
-
 from itertools import combinations, pairwise
 from typing import Annotated, Final, Literal, Self, TypeAlias
 

@@ -3,8 +3,6 @@
 A dataset and a model store are such parts; several are on one bucket and share its key, versions and classification.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Final

@@ -1,7 +1,5 @@
 """What a `TrainingCluster` is told of EKS: a cluster to make, or one that is there already."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, NamedTuple, Self
 

@@ -1,7 +1,5 @@
 """`Endpoint`: a model behind HTTP, with as many replicas as its load wants."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
@@ -188,7 +186,7 @@ class Endpoint(Watched, Workload):
     shadow: Shadow | None = None
     """A version that gets a copy of every request, and whose answers nobody sees; it wants a route by Gateway API."""
 
-    failover: Annotated[Endpoint | None, BeforeValidator(fallback.is_component)] = None
+    failover: "Annotated[Endpoint | None, BeforeValidator(fallback.is_component)]" = None
     """Another endpoint of the cluster that gets the requests while no replica of this one answers, such as a simpler
     model: `Endpoint("ranker", failover=popular, …)`. It has to take the same requests. Callers then go through a proxy
     of two small pods, at `url` and by an Ingress, which gives the requests back once a replica answers again."""

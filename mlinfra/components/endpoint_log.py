@@ -1,7 +1,5 @@
 """The log of an `Endpoint`'s requests: its place in a bucket, and the permission to write there alone."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Final
 
 from mlinfra.components.bucket_part import BucketPart
@@ -27,7 +25,7 @@ class RequestLog(BucketPart):
         return repr(self.bucket)
 
 
-def request_log(endpoint: Endpoint) -> RequestLog | None:
+def request_log(endpoint: "Endpoint") -> RequestLog | None:
     """Where an endpoint's requests are logged; None where they are not."""
     if endpoint.log_requests is None:
         return None

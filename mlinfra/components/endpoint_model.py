@@ -1,7 +1,5 @@
 """The model that pods serve: where it is, which version it is, who may read it, and how it gets to a program's disk."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 

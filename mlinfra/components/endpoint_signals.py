@@ -4,8 +4,6 @@ The metrics are those of a served model (docs/decisions/0032-served-models.md), 
 "Horizontal Pod Autoscaler Metrics") and of NVIDIA's DCGM exporter.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -50,7 +48,7 @@ class Thresholds(Structure):
     """Use of its GPUs above which a warning goes out; for endpoints with GPUs."""
 
 
-def records(endpoint: Endpoint) -> tuple[Record, ...]:
+def records(endpoint: "Endpoint") -> tuple[Record, ...]:
     """Traffic, share of errors, percentiles of latency; and what the objectives want."""
     if endpoint.waits_for:
         return ()
@@ -76,7 +74,7 @@ def records(endpoint: Endpoint) -> tuple[Record, ...]:
     return (*found, *(slo.records(endpoint.slo, endpoint.identity, meters) if endpoint.slo else ()))
 
 
-def signals(endpoint: Endpoint) -> tuple[Signal, ...]:
+def signals(endpoint: "Endpoint") -> tuple[Signal, ...]:
     """Whether it answers, how well, with how much room; what its thresholds and objectives say."""
     if endpoint.waits_for:
         return ()
@@ -84,7 +82,7 @@ def signals(endpoint: Endpoint) -> tuple[Signal, ...]:
     return (*_answers(endpoint), *_room(endpoint), *_model(endpoint), *budget)
 
 
-def _answers(endpoint: Endpoint) -> Iterator[Signal]:
+def _answers(endpoint: "Endpoint") -> Iterator[Signal]:
     """No replica answers, too many errors, slow answers, too little traffic."""
     me, name, meters = f'component="{endpoint.identity}"', endpoint.name, endpoint.served_by.meters
     dimensions = {"Namespace": endpoint.cluster.namespace, "Service": endpoint.identity}
@@ -108,7 +106,7 @@ def _answers(endpoint: Endpoint) -> Iterator[Signal]:
         yield Signal("LogIncomplete", "warning", lost, 5, f"Requests to endpoint {name} are missing from its log")
 
 
-def _down(endpoint: Endpoint, me: str) -> str:
+def _down(endpoint: "Endpoint", me: str) -> str:
     """No replica answers Prometheus; where it has no metrics, none is ready. In hours without replicas it is meant so.
 
     An autoscaler whose pods somebody has scaled to none wants none, too (kube-state-metrics, "Horizontal Pod Autoscaler
@@ -127,7 +125,7 @@ def _down(endpoint: Endpoint, me: str) -> str:
     return f'({down}) and on () sum({wanted}{{horizontalpodautoscaler=~"{names}"}}) > 0'
 
 
-def exports(endpoint: Endpoint) -> tuple[str, ...]:
+def exports(endpoint: "Endpoint") -> tuple[str, ...]:
     """The metrics of its own pods: those of a served model, or its runtime's."""
     meters = endpoint.served_by.meters
     if endpoint.waits_for or meters is None:
@@ -137,7 +135,7 @@ def exports(endpoint: Endpoint) -> tuple[str, ...]:
     return _OF_REQUESTS if meters is CONTRACT else meters.metrics
 
 
-def limits(endpoint: Endpoint) -> str:
+def limits(endpoint: "Endpoint") -> str:
     """What a runtime does not measure; an image of one's own is said to measure it all."""
     if endpoint.runtime == "custom":
         return ""
@@ -145,7 +143,7 @@ def limits(endpoint: Endpoint) -> str:
     return f"{endpoint.name} is served by the runtime {endpoint.runtime}, which gives {given}."
 
 
-def _room(endpoint: Endpoint) -> Iterator[Signal]:
+def _room(endpoint: "Endpoint") -> Iterator[Signal]:
     """No room to grow, pods without a machine, containers that end again and again, GPUs at their limit."""
     identity, name = endpoint.identity, endpoint.name
     scaler = f'{{horizontalpodautoscaler="{identity}"}}'
@@ -164,7 +162,7 @@ def _room(endpoint: Endpoint) -> Iterator[Signal]:
         yield Signal("GpusFull", "warning", used, 15, f"Endpoint {name} uses more than {most:g} % of its GPUs")
 
 
-def _model(endpoint: Endpoint) -> Iterator[Signal]:
+def _model(endpoint: "Endpoint") -> Iterator[Signal]:
     """A model that is wrong too often, a model that is old."""
     me, name, thresholds = f'{{component="{endpoint.identity}"}}', endpoint.name, endpoint.thresholds
     if least := thresholds.accuracy:
@@ -177,7 +175,7 @@ def _model(endpoint: Endpoint) -> Iterator[Signal]:
         yield Signal("ModelOld", "warning", old, 60, since, lookback_days=days)
 
 
-def charts(endpoint: Endpoint, cluster: str) -> Iterator[Chart]:
+def charts(endpoint: "Endpoint", cluster: str) -> Iterator[Chart]:
     """What Container Insights tell of its pods (CloudWatch user guide, "Amazon EKS and Kubernetes Container Insights
     metrics")."""
     if not cluster or endpoint.waits_for:

@@ -1,7 +1,5 @@
 """What an `Endpoint` is told in more than a word: its first request, its hours, its address, its keys, its helpers."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Final, Literal, Self
 

@@ -1,7 +1,5 @@
 """What `Monitoring` is told of Grafana."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """`ImageRepository`: container images in ECR, scanned, with tags that cannot be moved."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Final

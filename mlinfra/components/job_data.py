@@ -1,7 +1,5 @@
 """Where a training job's runs find their data: what they read, the place for what they make, their checkpoints."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -47,14 +45,14 @@ class _Checkpoints(BucketPart):
         return repr(self.bucket)
 
 
-def stores(job: TrainingJob) -> Stores:
+def stores(job: "TrainingJob") -> Stores:
     """What the job's pods read and write."""
     part = _checkpoints(job)
     added = (part,) if part else ()
     return Stores((*job.reads, *added), (*job.writes, *added))
 
 
-def locations(job: TrainingJob, scope: Scope) -> dict[str, Value]:
+def locations(job: "TrainingJob", scope: Scope) -> dict[str, Value]:
     """The places of a run, each with a folder of its own by the run's name; in a sweep, and one for each pod."""
     folder = f"$({RUN})/$({INDEX})" if job.sweep else f"$({RUN})"
     found: dict[str, Value] = {}
@@ -67,7 +65,7 @@ def locations(job: TrainingJob, scope: Scope) -> dict[str, Value]:
     return found
 
 
-def _checkpoints(job: TrainingJob) -> _Checkpoints | None:
+def _checkpoints(job: "TrainingJob") -> _Checkpoints | None:
     if job.checkpoints is None:
         return None
     prefix = f"checkpoints/{job.identity}"

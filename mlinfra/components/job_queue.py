@@ -1,7 +1,5 @@
 """`JobQueue`: training jobs wait in it until there is room for a whole run, by Kueue."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 

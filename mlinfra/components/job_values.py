@@ -1,7 +1,5 @@
 """What a `TrainingJob` can be besides one pod: many ranks, a sweep over parameters, a Ray cluster."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

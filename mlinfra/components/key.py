@@ -1,7 +1,5 @@
 """`Key`: a KMS key that data is encrypted with at rest, and what using one takes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 

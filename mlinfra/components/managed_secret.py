@@ -1,7 +1,5 @@
 """`ManagedSecret`: a secret value in Secrets Manager, and in the namespaces of clusters whose pods read it."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator

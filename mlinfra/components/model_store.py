@@ -1,7 +1,5 @@
 """`ModelStore`: trained models, on a bucket, each in versions."""
 
-from __future__ import annotations
-
 from typing import Final, Self
 
 from pydantic import model_validator

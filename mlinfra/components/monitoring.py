@@ -1,7 +1,5 @@
 """`Monitoring`: Prometheus with rules from what is watched, Alertmanager with ways from the route, alarms on AWS."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 

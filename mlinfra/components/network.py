@@ -1,7 +1,5 @@
 """`Network`: a VPC over several zones with private and public subnets, or one that is there already."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator

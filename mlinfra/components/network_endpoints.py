@@ -26,13 +26,12 @@ SERVICES: Final = frozenset((
 """Services that have interface endpoints, by the last part of the endpoint service's name (AWS PrivateLink guide, "AWS
 services that integrate with AWS PrivateLink"); those that ML platforms are known to use. Others are named in full."""
 
-_FULL: Final = re.compile(
-    r"(cn\.)?com\.amazonaws\.[a-z0-9-]+(\.[a-z0-9-]+)+|aws\.sagemaker\.[a-z0-9-]+\.(notebook|studio)"
-)
+# Compiled when it is first used, as most of the patterns here: all of them would take `validate` a hundredth.
+_FULL: Final = r"(cn\.)?com\.amazonaws\.[a-z0-9-]+(\.[a-z0-9-]+)+|aws\.sagemaker\.[a-z0-9-]+\.(notebook|studio)"
 
 
 def _known(name: str) -> str:
-    if name in SERVICES or _FULL.fullmatch(name):
+    if name in SERVICES or re.fullmatch(_FULL, name):
         return name
     if name in ("s3", "dynamodb"):
         raise ValueError(f"{name!r} is reached by a gateway endpoint, which costs nothing: gateway_endpoints")
@@ -51,4 +50,4 @@ Service = Annotated[
 
 def service_name(service: str, region: str) -> str:
     """The full name of an endpoint service."""
-    return service if _FULL.fullmatch(service) else f"com.amazonaws.{region}.{service}"
+    return service if re.fullmatch(_FULL, service) else f"com.amazonaws.{region}.{service}"

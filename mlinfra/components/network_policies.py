@@ -4,8 +4,6 @@ What an opening says holds on clusters whose network plugin enforces policies (K
 node that a pod runs on always reaches it, so that probes and port forwarding need no opening.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Final

@@ -1,7 +1,5 @@
 """What a `Network` is told: one that is there already, and what is logged of its traffic."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator

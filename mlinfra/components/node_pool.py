@@ -1,7 +1,5 @@
 """`NodePool`: machines of one kind, on which training and serving run."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _API: Final = "monitoring.coreos.com/v1"
 _CONFIG_API: Final = "monitoring.coreos.com/v1alpha1"
-_SERVICE: Final = re.compile(r"([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.[a-z0-9.-]+)?:([0-9]+)")
-_MATCHER: Final = re.compile(r'(\w+)(=~|!~|!=|=)"(.*)"')
+_SERVICE: Final = r"([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.[a-z0-9.-]+)?:([0-9]+)"
+_MATCHER: Final = r'(\w+)(=~|!~|!=|=)"(.*)"'
 
 
 def add(monitoring: Monitoring, scope: Scope, account: Ref) -> dict[str, Value]:
@@ -73,7 +73,7 @@ def add(monitoring: Monitoring, scope: Scope, account: Ref) -> dict[str, Value]:
 
 def _named(monitoring: Monitoring, scope: Scope) -> dict[str, Value]:
     """The operator wants an Alertmanager's Service, not its address."""
-    if found := _SERVICE.fullmatch(monitoring.alertmanager or ""):
+    if found := re.fullmatch(_SERVICE, monitoring.alertmanager or ""):
         name, namespace, port = found.groups()
         return {"name": name, "namespace": namespace, "port": int(port)}
     scope.problem(
@@ -119,7 +119,7 @@ def configuration(monitoring: Monitoring) -> dict[str, Value]:
 
 def _matchers(written: Iterable[str]) -> list[Value]:
     """`severity="critical"` in its three parts."""
-    parts = (_MATCHER.fullmatch(text) for text in written)
+    parts = (re.fullmatch(_MATCHER, text) for text in written)
     return [{"name": found[1], "matchType": found[2], "value": found[3]} for found in parts if found]
 
 

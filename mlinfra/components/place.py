@@ -1,7 +1,5 @@
 """`Place`: a namespace that workloads run in, be it a cluster's own or a team's, and what bounds and separates it."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, Literal

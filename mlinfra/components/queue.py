@@ -1,7 +1,5 @@
 """`Queue`: an SQS queue for work that is to be done, with a place for what cannot be done."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 

@@ -1,7 +1,5 @@
 """`Raw`: any Pulumi resource, for what has no kind of its own yet."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar

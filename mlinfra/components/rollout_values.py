@@ -1,7 +1,5 @@
 """How a new version of an `Endpoint` takes over, and how traffic is shared: what people write of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal, Self
 

@@ -33,7 +33,7 @@ _FIELDS: Final = (
     ("month", 1, 12, _MONTHS),
     ("day of the week", 0, 6, _DAYS),
 )
-_PART: Final = re.compile(r"(?P<first>\*|\?|[0-9]+|[a-z]{3})(-(?P<last>[0-9]+|[a-z]{3}))?(/(?P<step>[0-9]+))?")
+_PART: Final = r"(?P<first>\*|\?|[0-9]+|[a-z]{3})(-(?P<last>[0-9]+|[a-z]{3}))?(/(?P<step>[0-9]+))?"
 _FORM: Final = "five fields, minute, hour, day of the month, month and day of the week, such as `30 2 * * 1-5`"
 
 
@@ -53,7 +53,7 @@ def _schedule(text: str) -> str:
 
 
 def _check_part(part: str, what: str, least: int, most: int, names: tuple[str, ...]) -> None:
-    found = _PART.fullmatch(part)
+    found = re.fullmatch(_PART, part)
     if found is None:
         raise ValueError(f"{part!r} is no {what}; a schedule has {_FORM}")
     numbers = []

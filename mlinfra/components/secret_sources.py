@@ -4,8 +4,6 @@ A value is in no blueprint, stack file or graph. The graph has the recipe; the v
 then stays in the state, encrypted (docs/decisions/0019-secret-values.md, `mlinfra.workflow.secret_values`).
 """
 
-from __future__ import annotations
-
 import secrets
 import string
 from typing import Annotated, Any, Final, Literal, TypeAlias

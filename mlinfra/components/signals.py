@@ -1,7 +1,5 @@
 """What a component says about its own health: conditions that `Monitoring` makes rules and alarms of."""
 
-from __future__ import annotations
-
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping

@@ -5,8 +5,6 @@ when the budget is used up so fast that it matters, by the last minutes and by a
 late nor stale. Source: Google, "The Site Reliability Workbook", chapter 5, "Alerting on SLOs", the sixth approach.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self

@@ -1,7 +1,5 @@
 """`Team`: a namespace of its own for a team, in a cluster that several share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Self
 

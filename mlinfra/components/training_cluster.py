@@ -1,7 +1,5 @@
 """`TrainingCluster`: a team's place in a Kubernetes cluster: machines, limits, priorities, image repository."""
 
-from __future__ import annotations
-
 from mlinfra.authoring import Many
 from mlinfra.components import eks as own_cluster
 from mlinfra.components.access import Grant

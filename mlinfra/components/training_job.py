@@ -3,8 +3,6 @@
 What a run can be besides one pod is in `job_values`; the template is made in `job_template`, its pods in `job_pod`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator

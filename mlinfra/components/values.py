@@ -1,7 +1,5 @@
 """Values that components and parameters share: each is checked where it is written, in a stack file or a blueprint."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -32,12 +30,12 @@ class _Text(str):
     """A text of a certain form; it is a `str` wherever one is wanted."""
 
     __slots__ = ()
-    PATTERN: ClassVar[re.Pattern[str]]
+    PATTERN: ClassVar[str]
     FORM: ClassVar[str]
 
     @classmethod
     def _check(cls, text: str) -> Self:
-        if not cls.PATTERN.fullmatch(text):
+        if not re.fullmatch(cls.PATTERN, text):
             raise ValueError(f"{text!r} is not {cls.FORM}")
         return cls(text)
 
@@ -47,7 +45,7 @@ class _Text(str):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "pattern": f"^({cls.PATTERN.pattern})$", "description": f"Must be {cls.FORM}."}
+        return {"type": "string", "pattern": f"^({cls.PATTERN})$", "description": f"Must be {cls.FORM}."}
 
 
 class Image(_Text):
@@ -58,7 +56,7 @@ class Image(_Text):
     """
 
     __slots__ = ()
-    PATTERN = re.compile(
+    PATTERN = (
         r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?"
         r"(/[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*)*"
         r"@sha256:[0-9a-f]{64}"
@@ -73,7 +71,7 @@ class Model(_Text):
     """
 
     __slots__ = ()
-    PATTERN = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\s]+|models:/[^/\s:]+/[0-9]+")
+    PATTERN = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\s]+|models:/[^/\s:]+/[0-9]+"
     FORM = "a model, such as s3://bucket/path or models:/name/3"
 
 
@@ -85,7 +83,7 @@ class Receiver(_Text):
     """
 
     __slots__ = ()
-    PATTERN = re.compile(
+    PATTERN = (
         r"pagerduty:[A-Za-z0-9][A-Za-z0-9_.-]*"
         r"|slack:#[a-z0-9][a-z0-9_-]{0,79}"
         r"|email:[^@\s:]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"

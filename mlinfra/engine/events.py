@@ -20,9 +20,10 @@ import orjson
 
 from mlinfra.emit import Emit
 from mlinfra.engine.redaction import Redactor
+from mlinfra.engine.verb import Verb
 from mlinfra.graph import Graph
 from mlinfra.naming import component_of, name_of
-from mlinfra.report import Operation, PropertyChange, State, Step
+from mlinfra.report import Operation, PropertyChange, State, Step, Working
 from mlinfra.wire.values import parse_property_path
 
 _OPERATIONS = {
@@ -62,15 +63,13 @@ class Told:
 class EventReader:
     """Reads the events of one engine process from a named pipe in a thread of its own.
 
-    `plans` says that the run only plans: its steps are for the report, nothing is happening. `reads` says that it
-    only reads: what the engine calls an update or a deletion was done by somebody else.
+    A preview only plans: its steps are for the report, nothing is happening. A refresh only reads: what the engine
+    calls an update or a deletion was done by somebody else.
     """
 
-    def __init__(
-        self, pipe: Path, graph: Graph, emit: Emit, redactor: Redactor, *, plans: bool, reads: bool = False
-    ) -> None:
+    def __init__(self, pipe: Path, graph: Graph, emit: Emit, redactor: Redactor, verb: Verb) -> None:
         self.told = Told()
-        self._plans, self._reads = plans, reads
+        self._verb, self._plans, self._reads = verb, verb is Verb.PREVIEW, verb is Verb.REFRESH
         self._pipe, self._graph, self._emit, self._redactor = pipe, graph, emit, redactor
         self._started: dict[tuple[str, str], float] = {}
         self._trouble: Exception | None = None
@@ -98,6 +97,7 @@ class EventReader:
         return self.told
 
     def _read(self) -> None:
+        self._tell(self._emit, Working(self._verb))  # views load what they show with while the engine starts
         rest = b""
         while True:
             *lines, rest = (rest + os.read(self._handle, 1 << 20)).split(b"\n")
@@ -114,10 +114,13 @@ class EventReader:
             return  # the torn last line of an engine that was killed
         for kind, handle in self._handlers.items():
             if kind in event:
-                try:
-                    handle(event[kind])
-                except Exception as error:  # a pipe that nobody reads any more would stop the engine for good
-                    self._trouble = self._trouble or error
+                self._tell(handle, event[kind])
+
+    def _tell(self, handle: Callable[[Any], None], what: Any) -> None:
+        try:
+            handle(what)
+        except Exception as error:  # a pipe that nobody reads any more would stop the engine for good
+            self._trouble = self._trouble or error
 
     # ------------------------------------------------------------------------------------ steps
 

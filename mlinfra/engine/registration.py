@@ -65,6 +65,8 @@ class Registration:
         self.known: dict[str, Registered] = {}
         self.outputs: dict[str, Any] = {}
         self.stack_outputs: dict[str, Any] = {}
+        self._blind: set[str] = set()
+        """Providers whose inputs are to come (a cluster's that is made anew): they tell nothing of what they made."""
         self._answers: queue.SimpleQueue[tuple[Node, Any]] = queue.SimpleQueue()
         self._root = ""
 
@@ -137,9 +139,9 @@ class Registration:
         known = bool(reply.id) and reply.id != UNKNOWN_TEXT
         outputs["id"] = reply.id if known else UNKNOWN
         outputs["urn"] = reply.urn
-        # A provider whose inputs are to come (a cluster's that is made anew) tells nothing of what it has made.
-        blind = holds(self.outputs.get(node.options.provider or ""), Unknown)
-        found = _to_come(outputs) if blind or not known else outputs
+        found = _to_come(outputs) if node.options.provider in self._blind or not known else outputs
+        if node.kind is Kind.PROVIDER and holds(found, Unknown):
+            self._blind.add(node.name)
         return Registered(reply.urn, reply.id, found, frozenset({reply.urn}))
 
     # ------------------------------------------------------------------------------------ requests

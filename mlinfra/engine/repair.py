@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,20 @@ def resolved(session: Session, unfinished: Collection[str]) -> None:
     _remember(session, _Left(frozenset(unfinished)))
 
 
+def interrupted(session: Session) -> None:
+    """Note that the providers were lost in the middle of a run: what was being changed or deleted is to be read anew.
+
+    The engine takes the loss for a refusal, and strikes what it was in the middle of out of the state.
+    """
+    if session.backend.local:
+        _remember(session, replace(_recall(session), killed=True))
+
+
 @dataclass(frozen=True)
 class _Left:
-    """What is kept from run to run: URNs of creates, of updates and deletions, and whether mlinfra itself was killed.
+    """What is kept from run to run: URNs of creates, of updates and deletions, and whether the providers were killed.
 
-    After a kill of mlinfra an engine with a backend of its own may have struck out what it was in the middle of.
+    After that, which a kill of mlinfra is too, an engine may have struck out what it was in the middle of.
     """
 
     creates: frozenset[str] = frozenset()

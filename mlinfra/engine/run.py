@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from mlinfra.diagnostics import Diagnostic
@@ -18,19 +17,11 @@ from mlinfra.engine.process import Ended, run_pulumi
 from mlinfra.engine.redaction import Redactor
 from mlinfra.engine.registration import Program
 from mlinfra.engine.session import Session
+from mlinfra.engine.verb import Verb
 from mlinfra.report import Note, Operation, Printed, State, Step, Task
 
 PARALLEL = 16
 """Resource operations at once. The engine's default grows with the cores; the providers' threads are above it."""
-
-
-class Verb(StrEnum):
-    """What a run does."""
-
-    PREVIEW = "preview"
-    UP = "up"
-    REFRESH = "refresh"
-    DESTROY = "destroy"
 
 
 _FLAGS = {
@@ -90,7 +81,7 @@ def run_engine(
     begun = time.monotonic()
     host = LanguageHost(program, packages or [], redactor)
     pipe = session.folder / f"events-{session.stack}"
-    reader = EventReader(pipe, program.graph, emit, redactor, plans=verb is Verb.PREVIEW, reads=verb is Verb.REFRESH)
+    reader = EventReader(pipe, program.graph, emit, redactor, verb)
     arguments = [str(verb), "--stack", session.stack, *_FLAGS[verb], "--parallel", str(PARALLEL)]
     if refresh and verb is not Verb.REFRESH:
         arguments += ["--refresh"] if verb is Verb.DESTROY else ["--refresh", "--run-program"]

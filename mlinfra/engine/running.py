@@ -1,5 +1,8 @@
 """Which engine runs for a stack: noted on disk before it can do anything, so that one that is left over is found.
 
+The process that serves the embedded providers is noted in the same way: it ends when mlinfra does, and a run that
+follows at once waits for that.
+
 When mlinfra is killed, its engine lives on: it may still be at a step, and write to the state when that ends. The next
 run on the stack ends it before it looks at the state. A process is known by its number and the moment of its start, so
 no other that was given the number is ever touched; and an engine whose mlinfra is alive is none of ours to end.
@@ -114,7 +117,7 @@ def _ended(engine: Known, patience: float) -> bool:
 
 def _told(pid: int) -> Diagnostic:
     return Diagnostic(
-        f"a run before this one was killed and its engine was still at work: process {pid} is ended",
+        f"a run before this one was killed and what it had started was still at work: process {pid} is ended",
         code="repaired",
         severity=Severity.WARNING,
     )

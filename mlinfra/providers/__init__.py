@@ -1,1 +1,1 @@
-"""The embedded providers: servers of Pulumi's ResourceProvider protocol in this process, for the local target."""
+"""The embedded providers: servers of Pulumi's ResourceProvider protocol for the local target."""

@@ -97,14 +97,16 @@ def events(context: Context, request: Request) -> Json:
     if not all(isinstance(event, dict) for event in batch):
         raise RefusedError(400, "an event is no JSON object")
     first = _whole(batch[0].get("sequence"), "sequence", least=0) if batch else 0
+    with context.store.transaction() as tx:
+        found = request.lease(tx)
+    if not batch or found.dry:  # what a preview tells is nobody's history
+        return {}
     inspect(batch)
     changes = [event["summaryEvent"].get("resourceChanges") for event in batch if _is_summary(event)]
     counts = changes[-1] if changes and _are_counts(changes[-1]) else None
     batch = _redacted(context, batch)
     with context.store.transaction() as tx:
-        found = request.lease(tx)
-        if batch and not found.dry:  # what a preview tells is nobody's history
-            updates.tell(tx, found, first, batch, counts)
+        updates.tell(tx, request.lease(tx), first, batch, counts)
     return {}
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mlinfra.diagnostics import Diagnostic
@@ -19,20 +19,21 @@ class LateView:
 
     def __init__(self, *, debug: bool = False) -> None:
         self._debug = debug
-
-    @cached_property
-    def _person(self) -> PersonView:
-        from mlinfra.views.person import PersonView
-
-        return PersonView(debug=self._debug)
+        self._loaded: PersonView | None = None
+        self._loading = threading.Lock()
 
     @property
-    def _is_loaded(self) -> bool:
-        return "_person" in self.__dict__
+    def _person(self) -> PersonView:
+        with self._loading:  # what an engine tells comes from a thread of its own
+            if self._loaded is None:
+                from mlinfra.views.person import PersonView
+
+                self._loaded = PersonView(debug=self._debug)
+            return self._loaded
 
     def message(self, text: str, **fields: Any) -> None:
         """The sentence, as `PersonView` prints it: neither wraps lines nor colours them."""
-        if self._is_loaded:
+        if self._loaded:
             self._person.message(text, **fields)
         else:
             sys.stdout.write(f"{text}\n")
@@ -49,7 +50,7 @@ class LateView:
 
     def close(self) -> None:
         """Take away what is drawn."""
-        if self._is_loaded:
+        if self._loaded:
             self._person.close()
 
     def __getattr__(self, name: str) -> Any:

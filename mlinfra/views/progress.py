@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from mlinfra.report import Event, Operation, State, Step, Task
-from mlinfra.views.words import DOING, duration, short_type
+from mlinfra.report import Event, Operation, State, Step, Task, Working
+from mlinfra.views.words import DOING, WORKING, duration, short_type
 
 _SHOWN = 8  # entries in flight that are drawn; the others are counted
 _QUIET = 10.0  # seconds between two lines about one task where there is no terminal
@@ -37,12 +37,16 @@ class Progress:
         self._checked = 0
 
     def event(self, event: Event) -> None:
-        """Note a task or a step."""
+        """Note a task, a step, or that the engine is at work."""
         match event:
             case Task():
                 self._task(event)
             case Step():
                 self.step(event)
+            case Working(verb):
+                with self._lock:
+                    self._flight("", WORKING[verb])
+                self._draw()
 
     def line(self, text: str) -> None:
         """A line that stays."""

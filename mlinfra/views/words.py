@@ -43,6 +43,8 @@ DONE = {
     Operation.FORGET: "forgotten",
     Operation.SAME: "unchanged",
 }
+WORKING = {"preview": "planning", "up": "updating", "refresh": "reading", "destroy": "destroying"}
+"""What the engine is at, by its verb."""
 
 
 def short_type(token: str) -> str:

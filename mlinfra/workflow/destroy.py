@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
-from mlinfra.engine.run import Outcome, Verb, nothing_done
+from mlinfra.engine.run import Outcome, nothing_done
+from mlinfra.engine.verb import Verb
 from mlinfra.naming import component_of, name_of
 from mlinfra.report import Note, Report
 from mlinfra.stack import LocalTarget
 from mlinfra.workflow.imports import refuse_imported
 from mlinfra.workflow.keeping import kept_by_destroy
+from mlinfra.workflow.opening import opened
 from mlinfra.workflow.request import Request
-from mlinfra.workflow.run import Run, opened
+from mlinfra.workflow.run import Run
 
 Confirm = Callable[[str, list[str], bool], bool]
 """Asked before anything is deleted: the stack, the resources, and whether the stack's name must be typed."""

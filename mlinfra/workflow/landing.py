@@ -5,23 +5,22 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Set
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
-from mlinfra.engine.begun import Begun
+from mlinfra.engine.attached import Attached
 from mlinfra.engine.registration import Program
 from mlinfra.engine.repair import Repaired, repair, resolved
-from mlinfra.engine.run import Verb
 from mlinfra.engine.session import Session
+from mlinfra.engine.verb import Verb
 from mlinfra.expansion import AWS, KUBERNETES
 from mlinfra.project import Project
 from mlinfra.report import Note
-from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget
+from mlinfra.stack import AwsTarget, KubeconfigTarget, LocalTarget, Stack
 from mlinfra.tools.install import ensure
 from mlinfra.tools.table import USUAL
 from mlinfra.wire.protocol import plugin_pb2
@@ -29,6 +28,9 @@ from mlinfra.workflow.compile import Compiled
 from mlinfra.workflow.cut_off import forgotten, left_behind, undecided
 from mlinfra.workflow.loss import guarded
 from mlinfra.workflow.request import Request
+
+if TYPE_CHECKING:
+    from mlinfra.local.target import LocalAccess
 
 PACKAGES = {"aws": "pulumi-aws", "kubernetes": "pulumi-kubernetes"}
 """The provider packages that components use, and the distributions whose versions they are taken at."""
@@ -54,6 +56,7 @@ class Landed:
     identity: Mapping[str, str] = field(default_factory=dict)
     repaired: list[Diagnostic] = field(default_factory=list)
     cut_off: Repaired = field(default_factory=Repaired)
+    providers: Attached | None = None
 
     @property
     def stale(self) -> bool:
@@ -79,49 +82,50 @@ def tools(request: Request, compiled: Compiled) -> Path:
     return ensure(USUAL if local else ["pulumi"], request.emit)["pulumi"]
 
 
+def embedded(stack: Stack) -> tuple[str, ...]:
+    """The packages whose embedded providers work on a stack's target."""
+    target = stack.file.target
+    if isinstance(target, AwsTarget) or target.provider != "embedded":
+        return ()
+    return tuple(PACKAGES) if isinstance(target, LocalTarget) else ("kubernetes",)
+
+
 @contextmanager
-def land(request: Request, compiled: Compiled, session: Session) -> Iterator[Landed]:
-    """Everything that a run needs beside the state, for as long as the block lasts."""
-    with ExitStack() as stack:
-        target = compiled.stack.file.target
-        versions = {package: importlib.metadata.version(name) for package, name in PACKAGES.items()}
-        used = {node.type.partition(":")[0] for node in compiled.graph} & set(PACKAGES)
-        attached: dict[str, int] = {}
-        inputs: dict[str, Mapping[str, Any]] = {}
-        identity: dict[str, str] = {}
-        unfinished: dict[str, Set[str]] = {}  # the providers are served before the state can be looked at
-        if isinstance(target, LocalTarget):
-            attached, inputs, identity = _land_locally(request, compiled, target, unfinished, session.begun, stack)
-        elif isinstance(target, KubeconfigTarget):
-            attached, inputs = _land_on_cluster(request.project, target, session.begun, stack)
-        else:
-            inputs = {AWS: {"allowedAccountIds": [target.account]}}
-        session = replace(session, attached=attached, cloud=session.cloud or isinstance(target, AwsTarget))
-        told = session.running.end_left_over()
-        session.open()
-        cut_off = repair(session)
-        if problems := undecided(session, cut_off.unfinished, attached):
-            raise MlinfraError(*cut_off.told, *problems)
-        unfinished |= cut_off.unfinished
-        known = session.resources()
-        lost = _lost(request, identity) if identity and known else ()
-        packages = [_plugin(package, versions[package]) for package in sorted(used - set(attached))]
-        told += [*cut_off.told, *left_behind(compiled.graph, session, cut_off.unfinished)]
-        program = Program(guarded(compiled.graph, compiled.stack), inputs, versions, params=compiled.params)
-        landed = Landed(session, program, packages, known, lost, identity, told, cut_off)
-        if not known:
-            landed.remember()  # there is nothing to lose yet: what this run makes is made here, however it ends
-        _load(attached)
+def land(request: Request, compiled: Compiled, session: Session, providers: Attached | None) -> Iterator[Landed]:
+    """Everything that a run needs beside the state, for as long as the block lasts; `providers` if any are embedded."""
+    target = compiled.stack.file.target
+    versions = {package: importlib.metadata.version(name) for package, name in PACKAGES.items()}
+    used = {node.type.partition(":")[0] for node in compiled.graph} & set(PACKAGES)
+    kubeconfig: Path | None = None
+    inputs: dict[str, Mapping[str, Any]] = {}
+    identity: dict[str, str] = {}
+    if isinstance(target, LocalTarget):
+        access = _local_access(request, compiled)
+        inputs, kubeconfig = _local_inputs(access, target), access.kubeconfig
+        identity = {"AWS (moto)": access.moto_instance, "the local cluster": access.cluster_instance}
+    elif isinstance(target, KubeconfigTarget):
+        inputs = {KUBERNETES: _cluster_inputs(request.project, target)}
+    else:
+        inputs = {AWS: {"allowedAccountIds": [target.account]}}
+    ports = providers.serve(session.begun.path, kubeconfig) if providers else {}
+    session = replace(session, attached=ports, cloud=session.cloud or isinstance(target, AwsTarget))
+    told = session.running.end_left_over()
+    session.open()
+    cut_off = repair(session)
+    if problems := undecided(session, cut_off.unfinished, ports):
+        raise MlinfraError(*cut_off.told, *problems)
+    if providers:
+        providers.look_for(cut_off.unfinished)
+    known = session.resources()
+    lost = _lost(request, identity) if identity and known else ()
+    packages = [_plugin(package, versions[package]) for package in sorted(used - set(ports))]
+    told += [*cut_off.told, *left_behind(compiled.graph, session, cut_off.unfinished)]
+    program = Program(guarded(compiled.graph, compiled.stack), inputs, versions, params=compiled.params)
+    landed = Landed(session, program, packages, known, lost, identity, told, cut_off, providers)
+    if not known:
+        landed.remember()  # there is nothing to lose yet: what this run makes is made here, however it ends
+    with session.running.process(providers.pid) if providers else nullcontext():
         yield landed
-
-
-def _load(attached: Collection[str]) -> None:
-    """Load the attached providers while the engine starts, which takes it longer: 0.3 s less in each run."""
-    from mlinfra.providers import aws, kubernetes
-
-    loads = {"aws": aws.load, "kubernetes": kubernetes.load}
-    for name in attached:
-        Thread(target=loads[name], name=f"load-{name}").start()
 
 
 def _plugin(package: str, version: str) -> Any:
@@ -130,48 +134,25 @@ def _plugin(package: str, version: str) -> Any:
     return plugin_pb2.PackageDependency(name=package, kind="resource", version=f"v{version}", server=server)
 
 
-def _land_locally(
-    request: Request,
-    compiled: Compiled,
-    target: LocalTarget,
-    unfinished: Mapping[str, Set[str]],
-    begun: Begun,
-    stack: ExitStack,
-) -> tuple[dict[str, int], dict[str, Mapping[str, Any]], dict[str, str]]:
-    from mlinfra.providers import aws, kubernetes
-    from mlinfra.providers.aws.configuration import local_inputs
+def _local_access(request: Request, compiled: Compiled) -> LocalAccess:
     from mlinfra.workflow.local import bring_up
 
-    access = bring_up(request, compiled.stack, compiled.graph)
-    attached = {}
-    if target.provider == "embedded":
-        attached = {
-            "aws": stack.enter_context(aws.serve(unfinished, begun)).port,
-            "kubernetes": stack.enter_context(kubernetes.serve(creates=begun, local=access.kubeconfig)).port,
-        }
-    inputs: dict[str, Mapping[str, Any]] = {
-        AWS: {
-            **local_inputs(access.aws_endpoint, target.region),
-            "accessKey": access.access_key,
-            "secretKey": access.secret_key,
-        },
+    return bring_up(request, compiled.stack, compiled.graph)
+
+
+def _local_inputs(access: LocalAccess, target: LocalTarget) -> dict[str, Mapping[str, Any]]:
+    from mlinfra.providers.aws.configuration import local_inputs
+
+    keys = {"accessKey": access.access_key, "secretKey": access.secret_key}
+    return {
+        AWS: {**local_inputs(access.aws_endpoint, target.region), **keys},
         KUBERNETES: {"kubeconfig": str(access.kubeconfig)},
     }
-    return attached, inputs, {"AWS (moto)": access.moto_instance, "the local cluster": access.cluster_instance}
 
 
-def _land_on_cluster(
-    project: Project, target: KubeconfigTarget, begun: Begun, stack: ExitStack
-) -> tuple[dict[str, int], dict[str, Mapping[str, Any]]]:
-    inputs: dict[str, Any] = {"kubeconfig": str(target.file(project.root))}
-    if target.context:
-        inputs["context"] = target.context
-    attached = {}
-    if target.provider == "embedded":
-        from mlinfra.providers import kubernetes
-
-        attached = {"kubernetes": stack.enter_context(kubernetes.serve(creates=begun)).port}
-    return attached, {KUBERNETES: inputs}
+def _cluster_inputs(project: Project, target: KubeconfigTarget) -> dict[str, Any]:
+    context = {"context": target.context} if target.context else {}
+    return {"kubeconfig": str(target.file(project.root)), **context}
 
 
 def _memory(project: Project, name: str) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
-import importlib.metadata
 import importlib.util
 import sys
 import traceback
@@ -29,8 +28,10 @@ _BINARY = "blueprint-binary"
 
 def blueprint_names(project: Project) -> list[str]:
     """The names of the blueprints that a stack of this project can use, sorted."""
+    from importlib.metadata import entry_points  # it loads what reads e-mail, zip and CSV files
+
     own = {path.stem for path in project.blueprints.glob("*.py") if not path.stem.startswith("_")}
-    installed = {point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
+    installed = {point.name for point in entry_points(group=ENTRY_POINTS)}
     return sorted(own | installed)
 
 
@@ -110,7 +111,9 @@ def _find(project: Project, name: str) -> tuple[Path, str] | None:
     own = project.blueprints / f"{name}.py"
     if own.is_file():
         return own, ""
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=ENTRY_POINTS):
         if point.name == name:
             with contextlib.suppress(ModuleNotFoundError):  # the library's package is gone, its metadata is not
                 spec = importlib.util.find_spec(point.module)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mlinfra.report import Report
+from mlinfra.workflow.opening import opened
 from mlinfra.workflow.request import Request
-from mlinfra.workflow.run import opened
 
 
 def preview(request: Request, *, refresh: bool = False) -> Report:

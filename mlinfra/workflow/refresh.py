@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mlinfra.engine.run import Verb
+from mlinfra.engine.verb import Verb
 from mlinfra.report import Report
+from mlinfra.workflow.opening import opened
 from mlinfra.workflow.request import Request
-from mlinfra.workflow.run import opened
 
 
 def refresh(request: Request) -> Report:

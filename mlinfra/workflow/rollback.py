@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError, Severity
-from mlinfra.engine.run import Verb
 from mlinfra.engine.session import Session
+from mlinfra.engine.verb import Verb
 from mlinfra.report import Note, Report
 from mlinfra.workflow import rollback_problems
 from mlinfra.workflow.compile import Compiled
 from mlinfra.workflow.given_params import Path, at, differences
+from mlinfra.workflow.opening import opened
 from mlinfra.workflow.past_releases import Good, Past, last_good
 from mlinfra.workflow.request import Request
 from mlinfra.workflow.rolled_back import (
@@ -30,7 +31,6 @@ from mlinfra.workflow.rolled_back import (
     releases,
     to_write,
 )
-from mlinfra.workflow.run import opened
 
 Confirm = Callable[["Chosen", Report], bool]
 """Asked with what the rollback is about, and the plan."""

@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mlinfra.emit import Emit
+from mlinfra.engine.attached import Attached
 from mlinfra.engine.redaction import Redactor
-from mlinfra.engine.run import Outcome, Verb, run_engine
+from mlinfra.engine.repair import interrupted
+from mlinfra.engine.run import Outcome, run_engine
 from mlinfra.engine.session import Session
+from mlinfra.engine.verb import Verb
 from mlinfra.functions import UNKNOWN
 from mlinfra.graph import REDACTED, Secret
 from mlinfra.report import Event, Note, Report
 from mlinfra.workflow.applied import digest, is_applied, note
 from mlinfra.workflow.compile import Compiled, compile_request
-from mlinfra.workflow.landing import Landed, land, tools
+from mlinfra.workflow.landing import Landed, embedded, land, tools
 from mlinfra.workflow.lock import stack_lock
 from mlinfra.workflow.loss import Guard, Loss
 from mlinfra.workflow.places import refuse_elsewhere, using_state
@@ -54,7 +57,7 @@ class Run:
         program = self.landed.program
         if unprotect:
             program = replace(program, unprotect=True)
-        return run_engine(
+        outcome = run_engine(
             self.landed.session,
             program,
             verb,
@@ -66,6 +69,14 @@ class Run:
             redactor=self.redactor,
             message=message,
         )
+        providers = self.landed.providers
+        trouble = providers.trouble() if providers and not outcome.succeeded else None
+        if trouble is None:
+            return outcome
+        if verb is not Verb.PREVIEW:
+            interrupted(self.landed.session)
+        self.request.emit(Note(trouble))
+        return replace(outcome, diagnostics=(*outcome.diagnostics, trouble))
 
     def plan(self, *, refresh: bool = False) -> Outcome:
         """Plan an update. Raises `MlinfraError` when it would lose data that the stack does not give up.
@@ -159,8 +170,10 @@ Settle = Callable[[Request, Compiled, Session], Compiled]
 
 
 @contextmanager
-def opened(request: Request, verb: str, settle: Settle = kept) -> Iterator[Run]:
-    """Compile the stack and land it on its target, locked, and repaired where a run before was cut off."""
+def opened_with(request: Request, verb: str, settle: Settle | None, process: Attached) -> Iterator[Run]:
+    """As `mlinfra.workflow.opening.opened`; `process` is where the embedded providers are served from."""
+    packages = embedded(request.stack())
+    process.load(packages)
     # What is destroyed needs none of what it was made with: what it imported may be gone already.
     destroys = verb == "destroy"
     compiled = compile_request(request, stand_in=destroys)
@@ -171,9 +184,9 @@ def opened(request: Request, verb: str, settle: Settle = kept) -> Iterator[Run]:
         stack_lock(request, session, verb),
     ):
         refuse_elsewhere(request, compiled.stack, session)
-        compiled = compiled if destroys else settle(request, compiled, session)
+        compiled = compiled if destroys else (settle or kept)(request, compiled, session)
         compiled = replace(compiled, graph=request.fitted(compiled.graph))
-        with land(request, compiled, session) as landed:
+        with land(request, compiled, session, process if packages else None) as landed:
             for told in landed.repaired:
                 request.emit(Note(told))
             _give_values(request, landed, verb)

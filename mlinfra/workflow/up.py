@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlinfra.engine.run import Verb
+from mlinfra.engine.verb import Verb
 from mlinfra.report import Report
+from mlinfra.workflow.opening import opened
 from mlinfra.workflow.request import Request
-from mlinfra.workflow.run import opened
 
 Confirm = Callable[[Report], bool]
 

@@ -19,7 +19,7 @@ from tests.chaos.world import World, expected
 
 pytestmark = pytest.mark.e2e
 
-SEEDS = {"mlinfra": 13, "engine": 13, "connections": 13, "service": 2, "moto": 13}
+SEEDS = {"mlinfra": 13, "engine": 13, "providers": 13, "connections": 13, "service": 2, "moto": 13}
 """How many of each: an engine that finds no service any more asks for almost a minute before it gives up."""
 
 VERBS = ("up", "update", "refresh", "destroy")
@@ -47,6 +47,8 @@ def test_the_next_run_is_whole(
     record_property("struck", f"{victim} in {verb}: {'in time' if struck.in_time else 'too late'}")
     assert struck.code in ((-9,) if victim == "mlinfra" and struck.in_time else (0, 1)), struck.rest
     assert "Traceback" not in struck.rest
+    if victim == "providers" and struck.code:
+        assert "providers-ended" in struck.codes(), struck.lines
 
     first = world.lab.run(*(("destroy",) if wanted == 0 else ("up",)), "--yes", "--json", "--stack", world.stack)
     assert world.seen() == expected(wanted), first.out

@@ -17,15 +17,17 @@ from typing import Any, Final
 
 from tests.chaos.world import World
 from tests.e2e.conftest import COMMAND
+from tests.e2e.processes import PROVIDERS, started
 
 _PROGRAM: Final = Path(__file__).with_name("cut_off.py")
 CUT_OFF: Final = ["sh", "-c", "trap '' USR1 USR2; exec \"$@\"", "sh", sys.executable, str(_PROGRAM)]
 """Until the program listens to the signals they are ignored, rather than the end of it: so says sh(1) of `trap ''`."""
 
-VICTIMS: Final = ("mlinfra", "engine", "connections", "service", "moto")
-"""`mlinfra`: SIGKILL of the command, and with it of the state service, the language host and the providers, which live
-in it. `engine`: SIGKILL of `pulumi`. `connections`: every connection between the engine and the state service is cut,
-once. `service`: the engine finds no state service any more (see `cut_off`). `moto`: SIGKILL of the local AWS."""
+VICTIMS: Final = ("mlinfra", "engine", "providers", "connections", "service", "moto")
+"""`mlinfra`: SIGKILL of the command, and with it of the state service and the language host, which live in it, and of
+the providers' process, which ends with it. `engine`: SIGKILL of `pulumi`. `providers`: SIGKILL of the process that
+serves them. `connections`: every connection between the engine and the state service is cut, once. `service`: the
+engine finds no state service any more (see `cut_off`). `moto`: SIGKILL of the local AWS."""
 
 _EARLY: Final = 0.15
 """How many of the strikes come at some time of the clock rather than after some step, so that some come before any."""
@@ -87,7 +89,10 @@ def _hit(world: World, victim: str, process: subprocess.Popen[str]) -> bool:
         case "mlinfra":
             return _kill(process.pid, signal.SIGKILL)
         case "engine":
-            killed = [_kill(pid, signal.SIGKILL) for pid in _engines(process)]
+            killed = [_kill(pid, signal.SIGKILL) for pid in started(process, "pulumi")]
+            return any(killed)
+        case "providers":
+            killed = [_kill(pid, signal.SIGKILL) for pid in started(process, PROVIDERS)]
             return any(killed)
         case "connections":
             return _kill(process.pid, signal.SIGUSR1)
@@ -120,19 +125,6 @@ def _is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
-
-
-def _engines(process: subprocess.Popen[str]) -> list[int]:
-    """The engines that a command has started; waits for one while the command runs."""
-    while process.poll() is None:
-        found = subprocess.run(
-            ["ps", "-o", "pid=,comm=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False
-        )
-        rows = [line.split(None, 1) for line in found.stdout.splitlines()]
-        if engines := [int(pid) for pid, name in rows if name.startswith("pulumi")]:
-            return engines
-        time.sleep(0.005)
-    return []
 
 
 class _Reader:

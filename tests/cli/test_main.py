@@ -5,8 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from mlinfra.cli import main
+from mlinfra.cli.main import GROUPS, build
 
 ROOT = Path(__file__).parents[2]
 STATE = ("sqlalchemy", "h11", "cryptography")
@@ -40,6 +46,25 @@ def loaded(arguments: list[str]) -> set[str]:
     found = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines() if line.startswith("import time:")}
     assert "mlinfra.cli.main" in found
     return found
+
+
+def test_the_table_of_commands_is_whole() -> None:
+    every: Any = get_command(build())
+    assert sorted(every.commands) == sorted(name for commands in GROUPS.values() for name in commands)
+    modules = {path.name.removesuffix("_commands.py") for path in Path(main.__file__).parent.glob("*_commands.py")}
+    assert modules == set(GROUPS)
+
+
+@pytest.mark.parametrize("command", [name for commands in GROUPS.values() for name in commands])
+def test_a_command_by_itself_is_the_one_among_all(command: str) -> None:
+    alone, among = (CliRunner().invoke(app, [command, "--help"]) for app in (build(command), build()))
+    assert alone.exit_code == 0
+    assert alone.output == among.output
+
+
+def test_what_is_no_command_is_looked_for_among_all() -> None:
+    ran = CliRunner().invoke(build("validat"), ["validat"])
+    assert "validate" in ran.output
 
 
 def test_a_valid_stack_is_told_without_rich() -> None:

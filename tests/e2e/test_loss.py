@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mlinfra.engine.run import Verb
+from mlinfra.engine.verb import Verb
 from mlinfra.project import Project
+from mlinfra.workflow.opening import opened
 from mlinfra.workflow.request import Request
-from mlinfra.workflow.run import opened
 from tests.e2e.conftest import Lab, Ran
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

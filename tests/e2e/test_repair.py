@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Lab, Ran
+from tests.e2e.processes import PROVIDERS, started
 
 pytestmark = pytest.mark.e2e
 
@@ -54,6 +56,7 @@ class Relay(ThreadingHTTPServer):
         self.behind = port
         self.trap = ""
         self.victim: subprocess.Popen[str] | None = None
+        self.kill = subprocess.Popen.kill
         self.armed = threading.Event()
 
     def sprung(self, call: str) -> bool:
@@ -63,7 +66,7 @@ class Relay(ThreadingHTTPServer):
         self.trap = ""
         assert self.armed.wait(60)
         assert self.victim
-        self.victim.kill()
+        self.kill(self.victim)
         return True
 
 
@@ -90,6 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = answer.read()
         call = f"{self.command} {self.path} {self.headers.get('X-Amz-Target')} {body.decode(errors='replace')}"
         if self.server.sprung(call):
+            self.rfile.read()  # no answer, until nobody waits for one: a call that breaks off is made again
             self.close_connection = True
             return
         self.send_response_only(answer.status)
@@ -141,6 +145,57 @@ def buckets(s3: Any) -> list[str]:
 
 def nothing_to_do(lab: Lab, stack: str) -> None:
     assert set(lab.report("up", "--stack", stack, "--yes")["counts"]) == {"same"}
+
+
+def kill_providers(process: subprocess.Popen[str]) -> None:
+    """Kill the process that serves the providers, and not the command."""
+    for pid in started(process, PROVIDERS):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["service", "files"])
+def test_providers_that_are_killed_take_nothing_with_them(lab: Lab, relay: Relay, backend: str) -> None:
+    """As if mlinfra had been killed, but it lives, tells what has happened, and leaves word for the next run."""
+    stack = f"left-{backend}"
+
+    def declare(description: str) -> None:
+        params = {"bucket": stack, "description": description}
+        lab.stack(stack, blueprint="cut", params=params, state={"backend": backend})
+
+    def lost_at(trap: str, *arguments: str) -> None:
+        relay.armed.clear()
+        relay.trap, relay.kill = trap, kill_providers
+        relay.victim = lab.start(*arguments, "--json")
+        relay.armed.set()
+        ran = lab.end(relay.victim)
+        relay.kill = subprocess.Popen.kill
+        assert ran.code == 1
+        [told] = [line for line in ran.lines("diagnostic") if line["code"] == "providers-ended"]
+        assert "was ended by signal 9" in told["detail"]
+
+    up = ("up", "--stack", stack, "--yes")
+    declare("first")
+    lost_at("TrentService.CreateKey", *up)
+    kms, s3 = lab.clients(stack, "kms", "s3")
+    lab.report(*up)
+    assert keys(kms) == ["first"]
+    nothing_to_do(lab, stack)
+
+    declare("never")
+    lost_at("TrentService.UpdateKeyDescription", *up)
+    assert keys(kms) == ["never"]
+    declare("first")
+    assert lab.report(*up)["counts"]["update"] == 1
+    assert keys(kms) == ["first"]
+
+    lost_at(f"DELETE /{stack}", "destroy", "--stack", stack, "--yes")
+    assert buckets(s3) == []
+    lab.report(*up)
+    assert buckets(s3) == [stack]
+    nothing_to_do(lab, stack)
+    lab.report("destroy", "--stack", stack, "--yes")
+    assert keys(kms) == []
 
 
 @pytest.mark.slow

@@ -12,8 +12,9 @@ import pytest
 
 from mlinfra.engine.events import EventReader, Told
 from mlinfra.engine.redaction import Redactor
+from mlinfra.engine.verb import Verb
 from mlinfra.graph import Graph, Node, Options, Secret
-from mlinfra.report import Event, Operation, PropertyChange, State, Step
+from mlinfra.report import Event, Operation, PropertyChange, State, Step, Working
 
 RECORDED = Path(__file__).parent / "events"
 GRAPH = Graph("rec", "1.0.0", "dev", {"data/lifecycle": Node("data/lifecycle", "aws:s3/x:X", component="data")})
@@ -23,17 +24,18 @@ def read(
     content: bytes,
     folder: Path,
     *,
-    plans: bool = False,
-    reads: bool = False,
+    verb: Verb = Verb.UP,
     redactor: Redactor | None = None,
     graph: Graph = GRAPH,
 ) -> tuple[Told, Any]:
     """What is told of the bytes of a log, and what was emitted on the way."""
     emitted: list[Event] = []
-    reader = EventReader(folder / "pipe", graph, emitted.append, redactor or Redactor(), plans=plans, reads=reads)
+    reader = EventReader(folder / "pipe", graph, emitted.append, redactor or Redactor(), verb)
     with (folder / "pipe").open("wb") as pipe:
         pipe.write(content)
-    return reader.close(), emitted
+    told = reader.close()
+    assert emitted.pop(0) == Working(verb), "views are told first that there will be something to show"
+    return told, emitted
 
 
 def recorded(name: str) -> bytes:
@@ -56,7 +58,7 @@ def test_an_update_of_something_new(tmp_path: Path) -> None:
 
 
 def test_a_plan_tells_nothing_while_it_goes_on(tmp_path: Path) -> None:
-    told, emitted = read(recorded("preview"), tmp_path, plans=True)
+    told, emitted = read(recorded("preview"), tmp_path, verb=Verb.PREVIEW)
     assert told.counts == Counter({Operation.CREATE: 4})
     assert emitted == []
 
@@ -77,7 +79,7 @@ def test_an_update_and_a_replacement(tmp_path: Path) -> None:
 
 
 def test_a_refresh_before_a_plan_finds_what_is_changed_and_what_is_gone(tmp_path: Path) -> None:
-    told, _ = read(recorded("refresh-preview"), tmp_path, plans=True)
+    told, _ = read(recorded("refresh-preview"), tmp_path, verb=Verb.PREVIEW)
     outside = {step.node for step in told.steps if step.operation is Operation.REFRESH}
     assert outside == {"data/versioning", "data/lifecycle", "note/resource"}
     assert told.counts[Operation.REFRESH] == len(outside)
@@ -93,7 +95,7 @@ def test_a_refresh_before_a_plan_finds_what_is_changed_and_what_is_gone(tmp_path
 
 
 def test_what_a_refresh_finds_was_done_by_somebody_else(tmp_path: Path) -> None:
-    told, _ = read(recorded("refresh"), tmp_path, reads=True)
+    told, _ = read(recorded("refresh"), tmp_path, verb=Verb.REFRESH)
     assert told.steps
     assert {step.operation for step in told.steps} == {Operation.REFRESH}
     assert all(step.changes for step in told.steps)
@@ -113,7 +115,7 @@ def test_what_a_refresh_finds_was_done_by_somebody_else(tmp_path: Path) -> None:
 def test_a_refresh_finds_no_change_in_what_is_left_to_others(ignored: str, is_told: bool, tmp_path: Path) -> None:
     node = replace(GRAPH.nodes["data/lifecycle"], options=Options(ignore_changes=(ignored,)))
     graph = Graph("rec", "1.0.0", "dev", {"data/lifecycle": node})
-    told, _ = read(recorded("refresh"), tmp_path, reads=True, graph=graph)
+    told, _ = read(recorded("refresh"), tmp_path, verb=Verb.REFRESH, graph=graph)
     steps = {step.node: step.changes for step in told.steps}
     assert [item.path for item in steps.pop("data/lifecycle", ())] == (["rules[0].filter"] if is_told else [])
     assert [item.path for item in steps["data/versioning"]] == ["versioningConfiguration.status"]
@@ -138,7 +140,7 @@ def test_nothing_that_is_told_holds_a_secret(name: str, tmp_path: Path) -> None:
 
 
 def test_what_is_replaced_is_known_by_its_urn_with_what_forces_it(tmp_path: Path) -> None:
-    told, _ = read(recorded("update"), tmp_path, plans=True)
+    told, _ = read(recorded("update"), tmp_path, verb=Verb.PREVIEW)
     [(urn, step)] = told.gone.items()
     assert urn.endswith("$aws:ssm/parameter:Parameter::note/resource")
     assert (step.operation, step.replaces) == (Operation.REPLACE, ("name",))
@@ -149,7 +151,7 @@ def test_what_was_moved_goes_by_the_urn_that_the_state_has(tmp_path: Path) -> No
     base = "urn:pulumi:dev::b::mlinfra:component:Bucket$aws:s3/bucket:Bucket::"
     old = {"custom": True, "urn": f"{base}old/bucket", "inputs": {}, "outputs": {}}
     metadata = {"op": "replace", "urn": f"{base}new/bucket", "type": "aws:s3/bucket:Bucket", "old": old, "new": old}
-    told, _ = read(line(resOutputsEvent={"metadata": metadata, "planning": True}), tmp_path, plans=True)
+    told, _ = read(line(resOutputsEvent={"metadata": metadata, "planning": True}), tmp_path, verb=Verb.PREVIEW)
     assert {urn: step.node for urn, step in told.gone.items()} == {f"{base}old/bucket": "new/bucket"}
 
 
@@ -157,7 +159,7 @@ def test_a_step_that_deletes(tmp_path: Path) -> None:
     old = {"custom": True, "protect": True, "inputs": {}, "outputs": {}}
     urn = "urn:pulumi:dev::b::mlinfra:component:Bucket$aws:s3/bucket:Bucket::data/bucket"
     metadata = {"op": "delete", "urn": urn, "type": "aws:s3/bucket:Bucket", "old": old, "new": None}
-    told, _ = read(line(resOutputsEvent={"metadata": metadata, "planning": True}), tmp_path, plans=True)
+    told, _ = read(line(resOutputsEvent={"metadata": metadata, "planning": True}), tmp_path, verb=Verb.PREVIEW)
     assert {gone: step.node for gone, step in told.gone.items()} == {urn: "data/bucket"}
     assert told.counts == Counter({Operation.DELETE: 1})
 
@@ -200,7 +202,7 @@ def test_a_view_that_fails_does_not_stop_the_reading(tmp_path: Path) -> None:
     def broken(event: Event) -> None:
         raise BrokenPipeError("the terminal has gone")
 
-    reader = EventReader(tmp_path / "pipe", GRAPH, broken, Redactor(), plans=False)
+    reader = EventReader(tmp_path / "pipe", GRAPH, broken, Redactor(), Verb.UP)
     with (tmp_path / "pipe").open("wb") as pipe:
         for _ in range(20):
             pipe.write(recorded("up"))

@@ -22,8 +22,9 @@ from mlinfra.emit import Emit, silent
 from mlinfra.engine.redaction import Redactor
 from mlinfra.engine.registration import Program
 from mlinfra.engine.repair import repair
-from mlinfra.engine.run import Outcome, Verb, run_engine
+from mlinfra.engine.run import Outcome, run_engine
 from mlinfra.engine.session import Session
+from mlinfra.engine.verb import Verb
 from mlinfra.graph import Graph, Kind, Node, Options, Ref, Secret
 from mlinfra.project import Project
 from mlinfra.providers.base import serve

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mlinfra.engine.run import Verb
+from mlinfra.engine.verb import Verb
 from mlinfra.project import Project
 from mlinfra.report import Event, Operation, Printed
 from mlinfra.state.service import serve_state, states_of

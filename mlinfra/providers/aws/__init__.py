@@ -1,7 +1,7 @@
 """The embedded AWS provider: pulumi_aws's resource types on botocore, against an AWS emulator on this machine.
 
-It takes the official plugin's place on the local target, in this process: no download, no process of its own. It
-refuses every endpoint that is not on this machine, so it can never reach a real account.
+It takes the official plugin's place on the local target: no download, no program of its own. It refuses every
+endpoint that is not on this machine, so it can never reach a real account.
 
 A resource type is a class or a row in `types/`; the frame around it is `resource` (what a type says), `fields` and
 `shapes` (inputs as data), `comparing` and `planning` (differences), `provider` (the protocol), `session` (botocore,
@@ -42,3 +42,11 @@ def load() -> Any:
     from mlinfra.providers.aws.provider import AwsProvider
 
     return AwsProvider
+
+
+def prepare() -> None:
+    """Load the provider, and have botocore read what it reads for a first client, before the engine waits for it."""
+    load()
+    from mlinfra.providers.aws.session import prepare
+
+    prepare()

@@ -21,7 +21,8 @@ PARTITIONS: Final = (("cn-", "aws-cn", "amazonaws.com.cn"), ("us-gov-", "aws-us-
 
 
 def _caller_identity(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    found = aws.api("sts").call("get_caller_identity")
+    ask = aws.api("sts").call
+    found = aws.session.remember("caller", lambda: ask("get_caller_identity"))
     return {"accountId": found["Account"], "arn": found["Arn"], "id": found["Account"], "userId": found["UserId"]}
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.struct_pb2 import Struct
 
 from mlinfra.functions import holds, reveal
 from mlinfra.graph import Secret, walk
-from mlinfra.wire.values import decode
+from mlinfra.wire.values import SIGNATURE, decode
+
+_MARK: Final = SIGNATURE.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,9 @@ class Opened:
 def opened(struct: Struct, always: Set[str] = frozenset()) -> Opened:
     """Properties laid open. `always` names those that are secret whether they are marked or not."""
     marked = decode(struct)
+    if _MARK not in struct.SerializeToString():  # a fifth of the time, and nearly always so
+        names = frozenset(always & marked.keys())
+        return Opened(marked, names, frozenset(_texts(marked[name] for name in names)))
     names = frozenset(name for name, value in marked.items() if name in always or holds(value, Secret))
     values = {name: reveal(value) for name, value in marked.items()}
     return Opened(values, names, frozenset(_texts(values[name] for name in names)))

@@ -42,7 +42,7 @@ class Aws:
     def account(self) -> str:
         """The account's number."""
         ask = self.api("sts").call
-        return self.session.remember("account", lambda: str(ask("get_caller_identity")["Account"]))
+        return str(self.session.remember("caller", lambda: ask("get_caller_identity"))["Account"])
 
     def arn(self, service: str, resource: str, *, region: str | None = None) -> str:
         """The ARN of what the account has in this region; services without regions want `region=""`.

@@ -17,9 +17,9 @@ class Asked:
     def call(self, operation: str) -> dict[str, str]:
         raise AssertionError(f"{operation} was asked for")
 
-    def remember(self, what: str, ask: Any) -> str:
-        assert what == "account"
-        return "111122223333"
+    def remember(self, what: str, ask: Any) -> dict[str, str]:
+        assert what == "caller"
+        return {"Account": "111122223333"}
 
 
 @pytest.mark.parametrize(
