@@ -32,7 +32,7 @@ up: $(INSTALLED) ## Install, get the tools, start the local target and bring the
 	@$(BIN)/mlinfra up --stack $(STACK) --yes
 
 test: $(INSTALLED) ## Run the test suite: the real engine, moto and the local cluster included.
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder \
 		-m "not slow and not chaos and not conformance"
 
 slow: $(INSTALLED) ## Run the tests that take longer than a minute each.

@@ -36,7 +36,10 @@ class Attached:
         return self._process.pid
 
     def load(self, packages: Sequence[str]) -> None:
-        """Say of which packages the providers will be wanted, so that they are loaded while others work."""
+        """Say of which packages the providers will be wanted, so that they are loaded while others work.
+
+        Where it is none, as on real clouds, the process ends.
+        """
         self._say(list(packages))
 
     def serve(self, begun: Path, kubeconfig: Path | None = None) -> Mapping[str, int]:

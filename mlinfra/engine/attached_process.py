@@ -24,6 +24,8 @@ _LOADS = {"aws": aws.prepare, "kubernetes": kubernetes.load}
 def main() -> None:
     """Serve until standard input ends."""
     packages = _read()
+    if not packages:
+        return
     for package in packages:
         _LOADS[package]()
     gc.freeze()  # what is loaded now lives as long as the process: looking for garbage passes it over

@@ -75,6 +75,7 @@ class Run:
             return outcome
         if verb is not Verb.PREVIEW:
             interrupted(self.landed.session)
+        trouble = replace(trouble, detail=self.redactor.text(trouble.detail))
         self.request.emit(Note(trouble))
         return replace(outcome, diagnostics=(*outcome.diagnostics, trouble))
 

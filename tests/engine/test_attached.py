@@ -88,6 +88,14 @@ def test_one_that_is_killed_is_told_of(tmp_path: Path) -> None:
             providers.look_for({})
 
 
+def test_without_any_package_it_ends() -> None:
+    with attached() as providers:
+        providers.load([])
+        ended = os.waitid(os.P_PID, providers.pid, os.WEXITED | os.WNOWAIT)
+        assert ended
+        assert ended.si_status == 0
+
+
 def test_it_is_in_no_group_that_a_terminal_interrupts() -> None:
     with attached() as providers:
         assert os.getsid(providers.pid) == providers.pid
