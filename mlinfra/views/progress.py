@@ -31,6 +31,7 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._draws = console.is_terminal  # asked once: rich looks at the environment each time
         self._flights: dict[str, _Flight] = {}
         self._live: Live | None = None
         self._lock = threading.RLock()
@@ -95,12 +96,12 @@ class Progress:
         now = time.monotonic()
         flight = self._flights.setdefault(name, _Flight(text, now, now))
         flight.text = text
-        if not self._console.is_terminal and now - flight.told >= _QUIET:
+        if not self._draws and now - flight.told >= _QUIET:
             flight.told = now
             self.line(f"[dim]· {escape(text)} ({duration(now - flight.begun)})[/]")
 
     def _draw(self) -> None:
-        if not self._console.is_terminal:
+        if not self._draws:
             return
         with self._lock:
             if self._live is None:
