@@ -11,9 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import Quiet, Timing, cores, median, table, timed
+from measure import ROOT, Quiet, Timing, cores, median, mlinfra, quick_option, table
 
-ROOT = Path(__file__).parents[1]
 BUDGETS = {
     "--help": 0.3,
     "validate": 0.6,
@@ -23,20 +22,10 @@ BUDGETS = {
 }
 
 
-def mlinfra(folder: Path, *arguments: str) -> Timing:
-    """One command, as a user runs it."""
-    return timed([str(ROOT / ".venv" / "bin" / "mlinfra"), *arguments], folder)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument(
-        "--quick",
-        type=float,
-        metavar="SECONDS",
-        help="count only what was measured while two million additions took at most this on every core",
-    )
+    quick_option(parser)
     options = parser.parse_args()
     stack = ("--stack", "dev")
     found: dict[str, list[Timing]] = {name: [] for name in BUDGETS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import statistics
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ def timed(command: Sequence[str], folder: Path, environment: Mapping[str, str] |
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output.decode()[-4000:]}")
     return Timing(seconds, usage.ru_maxrss / 1024)
+
+
+def mlinfra(folder: Path, *arguments: str) -> Timing:
+    """One command, as a user runs it."""
+    return timed([str(ROOT / ".venv" / "bin" / "mlinfra"), *arguments], folder)
 
 
 def in_turn(runs: int, bodies: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
@@ -65,6 +73,16 @@ def slowest() -> float:
     finally:
         os.sched_setaffinity(0, cores)
     return max(found)
+
+
+def quick_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--quick`, the bound of `Quiet`."""
+    parser.add_argument(
+        "--quick",
+        type=float,
+        metavar="SECONDS",
+        help="count only what was measured while two million additions took at most this on every core",
+    )
 
 
 @dataclass

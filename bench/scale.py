@@ -55,12 +55,17 @@ STEPS = ("preview", "up", "no-op preview", "no-op up", "destroy")
 Steps = dict[str, Callable[[], float]]
 
 
-def mlinfra_steps(folder: Path, params: str) -> Steps:
-    """The command line, as a user runs it; the local target runs already."""
+def project(folder: Path, params: str, more: str = "") -> None:
+    """A project with one stack, `bench`, of N resources; `more` is what its file says beside its parameters."""
     (folder / "blueprints").mkdir(parents=True)
     (folder / "stacks").mkdir()
     (folder / "blueprints" / "many.py").write_text(BLUEPRINT)
-    (folder / "stacks" / "bench.yaml").write_text(STACK.format(params=params))
+    (folder / "stacks" / "bench.yaml").write_text(STACK.format(params=params) + more)
+
+
+def mlinfra_steps(folder: Path, params: str) -> Steps:
+    """The command line, as a user runs it; the local target runs already."""
+    project(folder, params)
     timed([sys.executable, "-m", "mlinfra", "local", "up", "--stack", "bench"], folder)
 
     def step(*arguments: str) -> Callable[[], float]:

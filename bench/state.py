@@ -23,7 +23,7 @@ from pathlib import Path
 
 from measure import cores, table
 from postgres import create_database, postgres
-from scale import BLUEPRINT, STACK
+from scale import project
 
 HERE = Path(__file__).parent
 WAYS = {
@@ -58,12 +58,8 @@ class Measured:
 def measure(root: Path, count: int, way: str, limit: float, database: str | None) -> Measured:
     """Every step, until one does not end in time."""
     found = Measured(count, way)
-    (root / "blueprints").mkdir(parents=True)
-    (root / "stacks").mkdir()
-    (root / "blueprints" / "many.py").write_text(BLUEPRINT)
     backend = "service" if way in ("sqlite", "postgres") else "files"
-    stack = STACK.format(params=f"buckets: {count}") + f"state: {{backend: {backend}}}\n"
-    (root / "stacks" / "bench.yaml").write_text(stack)
+    project(root, f"buckets: {count}", f"state: {{backend: {backend}}}\n")
     mlinfra = [sys.executable, "-m", "mlinfra"]
     subprocess.run([*mlinfra, "local", "up", "--stack", "bench"], cwd=root, check=True, capture_output=True)
     try:

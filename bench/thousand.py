@@ -13,10 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import Quiet, Timing, cores, median, table, timed
-from scale import BLUEPRINT, STACK
+from measure import Quiet, Timing, cores, median, mlinfra, quick_option, table
+from scale import project
 
-ROOT = Path(__file__).parents[1]
 COUNT = 1_000
 STEPS = {"preview": ["preview"], "up": ["up", "--yes"], "no-op up": ["up", "--yes"], "destroy": ["destroy", "--yes"]}
 BUDGETS = {
@@ -25,19 +24,11 @@ BUDGETS = {
 }
 
 
-def mlinfra(folder: Path, *arguments: str) -> Timing:
-    """One command, as a user runs it."""
-    return timed([str(ROOT / ".venv" / "bin" / "mlinfra"), *arguments], folder)
-
-
 def rounds(folder: Path, what: str, count: int, bound: float | None) -> tuple[dict[str, list[Timing]], Quiet]:
     """What was measured of each step, in up to `count` rounds."""
     found: dict[str, list[Timing]] = {step: [] for step in STEPS}
     quiet = Quiet(bound, tries=1)
-    (folder / "blueprints").mkdir(parents=True)
-    (folder / "stacks").mkdir()
-    (folder / "blueprints" / "many.py").write_text(BLUEPRINT)
-    (folder / "stacks" / "bench.yaml").write_text(STACK.format(params=f"{what}: {COUNT}"))
+    project(folder, f"{what}: {COUNT}")
     mlinfra(folder, "local", "up", "--stack", "bench")
     try:
         for number in range(count):
@@ -55,12 +46,7 @@ def rounds(folder: Path, what: str, count: int, bound: float | None) -> tuple[di
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--quick",
-        type=float,
-        metavar="SECONDS",
-        help="count only what was measured while two million additions took at most this on every core",
-    )
+    quick_option(parser)
     parser.add_argument("--what", nargs="*", choices=list(BUDGETS), default=list(BUDGETS))
     options = parser.parse_args()
     rows = []

@@ -45,6 +45,7 @@ class Compiled:
 
 def compile_request(
     request: Request,
+    stack: Stack | None = None,
     *,
     stand_in: bool = False,
     look_far: bool = True,
@@ -53,11 +54,12 @@ def compile_request(
 ) -> Compiled:
     """The graph of the stack that a request is about, with what it imports from other stacks.
 
-    With `stand_in`, what comes of a stack that is not up is a warning, and the rest is checked with a value of the
-    parameter's shape. Without `look_far`, so is what comes of a stack whose state is not within the project. Raises as
-    `compile_stack`, to which `capacity` and `given` are handed on.
+    `stack` is the request's, from whoever has read its file already. With `stand_in`, what comes of a stack that is not
+    up is a warning, and the rest is checked with a value of the parameter's shape. Without `look_far`, so is what comes
+    of a stack whose state is not within the project. Raises as `compile_stack`, to which `capacity` and `given` are
+    handed on.
     """
-    stack = request.stack()
+    stack = stack or request.stack()
     if not stack.file.imports:
         return compile_stack(request.project, stack, request.emit, capacity=capacity, given=given)
     from mlinfra.workflow.imports import read_imports  # it needs the states, which most stacks do not

@@ -100,7 +100,9 @@ def land(request: Request, compiled: Compiled, session: Session, providers: Atta
     inputs: dict[str, Mapping[str, Any]] = {}
     identity: dict[str, str] = {}
     if isinstance(target, LocalTarget):
-        access = _local_access(request, compiled)
+        from mlinfra.workflow.local import bring_up
+
+        access = bring_up(request, compiled.stack, compiled.graph)
         inputs, kubeconfig = _local_inputs(access, target), access.kubeconfig
         identity = {"AWS (moto)": access.moto_instance, "the local cluster": access.cluster_instance}
     elif isinstance(target, KubeconfigTarget):
@@ -132,12 +134,6 @@ def _plugin(package: str, version: str) -> Any:
     """An official plugin for the engine to download, from the mirror that `MLINFRA_PLUGIN_SERVER` names if any."""
     server = os.environ.get(PLUGIN_SERVER, "")
     return plugin_pb2.PackageDependency(name=package, kind="resource", version=f"v{version}", server=server)
-
-
-def _local_access(request: Request, compiled: Compiled) -> LocalAccess:
-    from mlinfra.workflow.local import bring_up
-
-    return bring_up(request, compiled.stack, compiled.graph)
 
 
 def _local_inputs(access: LocalAccess, target: LocalTarget) -> dict[str, Mapping[str, Any]]:

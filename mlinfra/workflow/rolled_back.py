@@ -117,7 +117,9 @@ def holding(found: Iterable[RolledBack], compiled: Compiled) -> list[RolledBack]
 
 def compiled_given(request: Request, compiled: Compiled, values: Mapping[Path, Any], **how: bool) -> Compiled:
     """The stack compiled once more, with these values in place of what it says; `how` is for `compile_request`."""
-    return compile_request(request, given=with_values(compiled.params, values), **how) if values else compiled
+    if not values:
+        return compiled
+    return compile_request(request, compiled.stack, given=with_values(compiled.params, values), **how)
 
 
 def compiled_with(request: Request, compiled: Compiled, held: Sequence[RolledBack], **how: bool) -> Compiled:

@@ -173,11 +173,12 @@ Settle = Callable[[Request, Compiled, Session], Compiled]
 @contextmanager
 def opened_with(request: Request, verb: str, settle: Settle | None, process: Attached) -> Iterator[Run]:
     """As `mlinfra.workflow.opening.opened`; `process` is where the embedded providers are served from."""
-    packages = embedded(request.stack())
+    stack = request.stack()
+    packages = embedded(stack)
     process.load(packages)
     # What is destroyed needs none of what it was made with: what it imported may be gone already.
     destroys = verb == "destroy"
-    compiled = compile_request(request, stand_in=destroys)
+    compiled = compile_request(request, stack, stand_in=destroys)
     for warning in compiled.warnings:
         request.emit(Note(warning))
     with (

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from tests.chaos.world import World
 from tests.e2e.conftest import COMMAND
-from tests.e2e.processes import PROVIDERS, started
+from tests.e2e.processes import ENGINE, PROVIDERS, started
 
 _PROGRAM: Final = Path(__file__).with_name("cut_off.py")
 CUT_OFF: Final = ["sh", "-c", "trap '' USR1 USR2; exec \"$@\"", "sh", sys.executable, str(_PROGRAM)]
@@ -89,7 +89,7 @@ def _hit(world: World, victim: str, process: subprocess.Popen[str]) -> bool:
         case "mlinfra":
             return _kill(process.pid, signal.SIGKILL)
         case "engine":
-            killed = [_kill(pid, signal.SIGKILL) for pid in started(process, "pulumi")]
+            killed = [_kill(pid, signal.SIGKILL) for pid in started(process, ENGINE)]
             return any(killed)
         case "providers":
             killed = [_kill(pid, signal.SIGKILL) for pid in started(process, PROVIDERS)]
