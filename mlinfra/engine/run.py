@@ -68,13 +68,15 @@ def run_engine(
     excluded: Collection[str] = (),
     redactor: Redactor | None = None,
     message: str = "",
+    expects_changes: bool = True,
 ) -> Outcome:
     """Run the engine once.
 
     `refresh` first reads every resource anew, which a refresh does anyway. `targets` are the URNs that the run is
-    about, where it is not about all; `excluded` those that it is not about. `message` is
-    what the version of the state says of the run.
+    about, where it is not about all; `excluded` those that it is not about. `message` is what the version of the state
+    says of the run. `expects_changes` has no influence on what is done, only on how fast.
     """
+    environment = session.environment(expects_changes=expects_changes)
     redactor = redactor or Redactor()
     if session.backend.states is not None:
         session.backend.states.redact_with(redactor)
@@ -107,7 +109,7 @@ def run_engine(
         ]
         try:
             ended = run_pulumi(
-                session.binary, arguments, session.folder, session.environment(), session.running, told_of_interrupt
+                session.binary, arguments, session.folder, environment, session.running, told_of_interrupt
             )
         finally:
             told = reader.close()

@@ -25,6 +25,12 @@ _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy"
 _CLOUD = ("AWS_", "GOOGLE_", "AZURE_", "ARM_", "KUBECONFIG")
 SETTINGS = {"pulumi:disable-default-providers": ["*"]}
 
+_MEMORY = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
+"""The engine looks for garbage when what it holds has grown fivefold, not twofold, as long as it holds less than 1 GiB.
+
+A fifth of its processor time at 1,000 resources went there; 260 MB of memory in place of 176. https://go.dev/doc/gc-guide
+"""
+
 STACK_TYPE = "pulumi:pulumi:Stack"
 ORIGIN = "mlinfra:origin"
 """The stack's output that says where the others come from: which blueprint, at which version, with which parameters,
@@ -90,13 +96,15 @@ class Session:
         """The digest of what the last update has left: `mlinfra.workflow.applied`."""
         return self.folder / f"applied-{self.stack}"
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, *, expects_changes: bool = True) -> dict[str, str]:
         """What the engine's process sees: nothing of the user's own Pulumi, credentials only where they are needed."""
         wanted = (*_PASSED_ON, *_NETWORK)
         environment = {key: value for key, value in os.environ.items() if key in wanted}
         if self.cloud:
             environment |= {key: value for key, value in os.environ.items() if key.startswith(_CLOUD)}
         environment |= self.backend.environment
+        if not expects_changes:
+            environment |= self.backend.unchanging
         environment |= {
             "PULUMI_HOME": str(self._home()),
             "PULUMI_BACKEND_URL": self.backend.url,
@@ -104,6 +112,7 @@ class Session:
             "PULUMI_PARALLEL_DIFF": "true",
             "PULUMI_DEBUG_COMMANDS": "true",  # --event-log is hidden behind it
             "PULUMI_SKIP_CONFIRMATIONS": "true",
+            **_MEMORY,
         }
         if self.attached:
             ports = ",".join(f"{package}:{port}" for package, port in sorted(self.attached.items()))

@@ -47,6 +47,7 @@ class Run:
         targets: Collection[str] = (),
         excluded: Collection[str] = (),
         message: str = "",
+        expects_changes: bool = True,
     ) -> Outcome:
         """Run the engine once; a run that failed is told in the outcome, not raised.
 
@@ -54,6 +55,7 @@ class Run:
         are URNs, for a run that is about these alone; `excluded` are those that it leaves alone. `message` is what the
         version of the state says of it.
         """
+        refresh = refresh or self.landed.stale
         program = self.landed.program
         if unprotect:
             program = replace(program, unprotect=True)
@@ -63,11 +65,12 @@ class Run:
             verb,
             self._emit(verb),
             packages=self.landed.packages,
-            refresh=refresh or self.landed.stale,
+            refresh=refresh,
             targets=targets,
             excluded=excluded,
             redactor=self.redactor,
             message=message,
+            expects_changes=expects_changes or refresh,  # whatever is read anew is waited for in the journal
         )
         providers = self.landed.providers
         trouble = providers.trouble() if providers and not outcome.succeeded else None
@@ -99,8 +102,12 @@ class Run:
         It cannot where the state has nothing that holds data, or where neither stack nor state has changed since the
         last update.
         """
-        landed = self.landed
-        return bool(self.guard.held) and (refresh or landed.stale or not is_applied(landed.session, self._digest()))
+        return bool(self.guard.held) and (refresh or self.landed.stale or not self.is_applied)
+
+    @cached_property
+    def is_applied(self) -> bool:
+        """Whether neither stack nor state has changed since the last update, as far as can be known without a plan."""
+        return is_applied(self.landed.session, self._digest())
 
     def warn(self, losses: Collection[Loss] = ()) -> None:
         """Warn of what the stack gives up and a run that comes to these losses does not lose."""
@@ -150,6 +157,7 @@ class Run:
         if outcome.succeeded and outcome.verb is Verb.UP:
             self.landed.resources = self.landed.session.resources()
             note(self.landed.session, self._digest())
+            self.__dict__.pop("is_applied", None)
         return report
 
     def _digest(self) -> str:
