@@ -8,7 +8,6 @@ import re
 import zlib
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
