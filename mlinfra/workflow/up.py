@@ -23,7 +23,7 @@ def up(request: Request, confirm: Confirm | None = None, *, refresh: bool = Fals
         if confirm is not None or run.needs_plan(refresh=refresh):
             plan = run.plan(refresh=refresh)
             report = run.report(plan, "up")
-            changes = report.changes
+            changes = bool(report.changes)
             if not plan.succeeded:
                 return report
             if confirm is not None and report.changes and not confirm(report):

@@ -132,9 +132,26 @@ class Stack:
     backend: Backend
     cloud: Path
 
-    def run(self, verb: Verb, count: int = 3, *, emit: Emit = silent, refresh: bool = False, **options: Any) -> Outcome:
+    def run(
+        self,
+        verb: Verb,
+        count: int = 3,
+        *,
+        emit: Emit = silent,
+        refresh: bool = False,
+        expects_changes: bool = True,
+        **options: Any,
+    ) -> Outcome:
         program = Program(graph(count, **options))
-        return run_engine(self.session, program, verb, emit, refresh=refresh, redactor=Redactor())
+        return run_engine(
+            self.session,
+            program,
+            verb,
+            emit,
+            refresh=refresh,
+            redactor=Redactor(),
+            expects_changes=expects_changes,
+        )
 
     def pulumi(self, *arguments: str, code: int = 0) -> str:
         ended = self.session.run(*arguments)

@@ -358,6 +358,15 @@ def _no_passphrase_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)
 
 
+def test_a_run_that_was_expected_to_change_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as stack:
+        assert stack.run(Verb.UP, expects_changes=False).counts[Operation.CREATE] == 3
+        assert stack.names() == stack.made() == ["data-t0", "data-t1", "data-t2"]
+        assert changes(stack.run(Verb.UP, expects_changes=False).counts) == {}
+        told = [stack.session.environment(expects_changes=expected) for expected in (True, False)]
+        assert [key for key in told[0] if told[0][key] != told[1][key]] == ["PULUMI_JOURNALING_BATCH_PERIOD"]
+
+
 def test_what_the_engine_is_told(tmp_path: Path) -> None:
     with serve_state(Project(tmp_path)) as service, serve_state(Project(tmp_path)) as other:
         environment = service.environment()
