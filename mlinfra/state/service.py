@@ -74,7 +74,8 @@ class StateService:
         """What the engine needs in its environment to keep its states here.
 
         Where no change is expected, entries of the journal come in larger batches: nobody waits for those that say of a
-        resource that it stays. A change that comes all the same is as durable, and each step of it takes up to 0.1 s longer.
+        resource that it stays. A change that comes all the same is as durable; each of its steps takes up to 0.1 s
+        longer.
         """
         return {
             "PULUMI_BACKEND_URL": self.url,
