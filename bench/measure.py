@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+STEPS = {"preview": ["preview"], "up": ["up", "--yes"], "no-op up": ["up", "--yes"], "destroy": ["destroy", "--yes"]}
+"""The life of a stack, command by command: each needs what the one before has left."""
 
 
 @dataclass(frozen=True)

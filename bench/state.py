@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from measure import cores, table
+from measure import STEPS, cores, table
 from postgres import create_database, postgres
 from scale import project
 
@@ -32,7 +32,6 @@ WAYS = {
     "sqlite": "service on SQLite",
     "postgres": "service on Postgres",
 }
-STEPS = {"preview": ["preview"], "up": ["up", "--yes"], "no-op up": ["up", "--yes"], "destroy": ["destroy", "--yes"]}
 
 
 @dataclass

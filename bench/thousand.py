@@ -13,11 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import Quiet, Timing, cores, median, mlinfra, quick_option, table
+from measure import STEPS, Quiet, Timing, cores, median, mlinfra, quick_option, table
 from scale import project
 
 COUNT = 1_000
-STEPS = {"preview": ["preview"], "up": ["up", "--yes"], "no-op up": ["up", "--yes"], "destroy": ["destroy", "--yes"]}
 BUDGETS = {
     "buckets": {"preview": 2.5, "up": 10.0, "no-op up": 2.5, "destroy": 9.0},
     "config_maps": {"preview": 4.0, "up": 7.0, "no-op up": 2.5, "destroy": 4.0},

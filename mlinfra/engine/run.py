@@ -76,7 +76,6 @@ def run_engine(
     about, where it is not about all; `excluded` those that it is not about. `message` is what the version of the state
     says of the run. `expects_changes` has no influence on what is done, only on how fast.
     """
-    environment = session.environment(expects_changes=expects_changes)
     redactor = redactor or Redactor()
     if session.backend.states is not None:
         session.backend.states.redact_with(redactor)
@@ -108,6 +107,7 @@ def run_engine(
             f"--event-log={pipe}",
         ]
         try:
+            environment = session.environment(expects_changes=expects_changes)
             ended = run_pulumi(
                 session.binary, arguments, session.folder, environment, session.running, told_of_interrupt
             )

@@ -66,7 +66,7 @@ def journal(context: Context, request: Request) -> Json:
     entries = request.field("entries", list, [])
     for entry in entries:
         _check_entry(entry)
-    inspect(entries)
+        inspect([entry])
     with context.store.transaction() as tx:
         found = request.lease(tx)
         if entries:
@@ -101,7 +101,8 @@ def events(context: Context, request: Request) -> Json:
         found = request.lease(tx)
     if not batch or found.dry:  # what a preview tells is nobody's history
         return {}
-    inspect(batch)
+    for event in batch:
+        inspect([event])
     changes = [event["summaryEvent"].get("resourceChanges") for event in batch if _is_summary(event)]
     counts = changes[-1] if changes and _are_counts(changes[-1]) else None
     batch = _redacted(context, batch)

@@ -39,8 +39,6 @@ class Backend:
     secrets_provider: str
     local: bool
     environment: Mapping[str, str] = field(default_factory=dict)
-    unchanging: Mapping[str, str] = field(default_factory=dict)
-    """What differs in `environment` for a run that is expected to change nothing."""
     states: ServiceStates | None = None
 
 
@@ -61,14 +59,7 @@ def using_backend(
     # The service encrypts by itself; a passphrase is what the engine's own backends need one for.
     provider = "default" if secrets_provider == "passphrase" else secrets_provider
     with serve_state(project, versions=versions, days=days) as service:
-        yield Backend(
-            service.url,
-            provider,
-            local=True,
-            environment=service.environment(),
-            unchanging=service.environment(expects_changes=False),
-            states=service.states,
-        )
+        yield Backend(service.url, provider, local=True, environment=service.environment(), states=service.states)
 
 
 def open_backend(project: Project, url: str, secrets_provider: str) -> Backend:

@@ -70,20 +70,13 @@ class StateService:
         """Where it listens."""
         return self._context.url
 
-    def environment(self, *, expects_changes: bool = True) -> dict[str, str]:
-        """What the engine needs in its environment to keep its states here.
-
-        Where no change is expected, entries of the journal come in larger batches: nobody waits for those that say of a
-        resource that it stays. A change that comes all the same is as durable; each of its steps takes up to 0.1 s
-        longer.
-        """
+    def environment(self) -> dict[str, str]:
+        """What the engine needs in its environment to keep its states here."""
         return {
             "PULUMI_BACKEND_URL": self.url,
             "PULUMI_ACCESS_TOKEN": self._token,
             "PULUMI_CREDENTIALS_PATH": str(self._folder),
             "PULUMI_ENABLE_JOURNALING": "true",  # without it the whole state is sent at every step
-            # Milliseconds; 50 unless told, waited for twice in a step.
-            "PULUMI_JOURNALING_BATCH_PERIOD": "5" if expects_changes else "50",
         }
 
 

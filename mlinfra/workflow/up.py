@@ -19,15 +19,15 @@ def up(request: Request, confirm: Confirm | None = None, *, refresh: bool = Fals
     give up by name: before anything is changed.
     """
     with opened(request, "up") as run:
-        changes = not run.is_applied
         if confirm is not None or run.needs_plan(refresh=refresh):
             plan = run.plan(refresh=refresh)
             report = run.report(plan, "up")
-            changes = bool(report.changes)
             if not plan.succeeded:
                 return report
             if confirm is not None and report.changes and not confirm(report):
                 return None
+            changes = bool(report.changes)
         else:
             run.warn()
+            changes = not run.is_applied
         return run.finish(run.engine(Verb.UP, refresh=refresh, expects_changes=changes), "up")
