@@ -31,14 +31,18 @@ $(INSTALLED): pyproject.toml requirements.lock Makefile
 up: $(INSTALLED) ## Install, get the tools, start the local target and bring the reference blueprint up.
 	@$(BIN)/mlinfra up --stack $(STACK) --yes
 
+# Tools are had before the first test: building one within a test would take more than the test's time.
 test: $(INSTALLED) ## Run the test suite: the real engine, moto and the local cluster included.
+	@$(BIN)/mlinfra setup --monitoring
 	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder \
 		-m "not slow and not chaos and not conformance"
 
 slow: $(INSTALLED) ## Run the tests that take longer than a minute each.
+	@$(BIN)/mlinfra setup --monitoring --rollouts
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "slow and not chaos"
 
 chaos: $(INSTALLED) ## Run the state service with the real engine: every command, races, kills. Many minutes.
+	@$(BIN)/mlinfra setup
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m chaos
 
 conformance: $(INSTALLED) ## Run the golden blueprints through the official plugins, on moto and the local cluster.
