@@ -41,8 +41,8 @@ PROJECT_NAME = "demo"
 class FolderProvider:
     """Makes a file for each resource; `fail` in its inputs fails it, its secret in the message."""
 
-    def __init__(self, cloud: Path, seconds: float) -> None:
-        self.cloud, self.seconds = cloud, seconds
+    def __init__(self, cloud: Path, seconds: float, compared: list[str]) -> None:
+        self.cloud, self.seconds, self.compared = cloud, seconds, compared
 
     def Attach(self, request: Any, context: Any) -> Any:
         return Empty()
@@ -66,6 +66,7 @@ class FolderProvider:
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def Diff(self, request: Any, context: Any) -> Any:
+        self.compared.append(request.urn.rpartition("::")[2])
         before, after = decode(request.old_inputs), decode(request.news)
         changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
         changes = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
@@ -126,11 +127,15 @@ def graph(count: int, *, failing: bool = False, importing: str = "", value: str 
 
 @dataclass
 class Stack:
-    """A stack on a backend that is open, with the provider serving."""
+    """A stack on a backend that is open, with the provider serving.
+
+    `compared` are the resources that the engine has asked the provider to compare.
+    """
 
     session: Session
     backend: Backend
     cloud: Path
+    compared: list[str]
 
     def run(
         self,
@@ -171,12 +176,13 @@ def opened(root: Path, url: str = "service", stack: str = "dev", seconds: float 
     project = Project(root)
     cloud = root / f"cloud-{stack}"
     cloud.mkdir(parents=True, exist_ok=True)
-    provider = serve(lambda: FolderProvider(cloud, seconds), threads=24)
+    compared: list[str] = []
+    provider = serve(lambda: FolderProvider(cloud, seconds, compared), threads=24)
     with provider as server, using_backend(project, url, "passphrase") as backend:
         session = Session(project, PROJECT_NAME, stack, backend, ensure(["pulumi"])["pulumi"], {"tests": server.port})
         session.open()
         repair(session)
-        yield Stack(session, backend, cloud)
+        yield Stack(session, backend, cloud, compared)
 
 
 def main() -> None:

@@ -112,12 +112,17 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
     # -------------------------------------------------------------------------------------------- resources
 
     def Check(self, request: Any, context: Any) -> Any:
-        """Fill in defaults and a name; find what is wrong with the inputs without asking AWS."""
+        """Fill in defaults, default tags and a name; find what is wrong with the inputs without asking AWS.
+
+        Inputs are whole afterwards: where they are as they were, nothing is to be done, and the engine asks for no
+        difference.
+        """
         kind = _kind(request)
         news = opened(request.news, kind.secrets)
-        values = named(kind, news.values, decode(request.olds), _name(request), request.randomSeed)
-        inputs = filled(kind.fields, values)
-        found = list(problems(kind.fields, news.values)) or kind.refusals(inputs)
+        found = list(problems(kind.fields, news.values))
+        values = news.values if found else effective(kind, news.values, self._default_tags)
+        inputs = filled(kind.fields, named(kind, values, decode(request.olds), _name(request), request.randomSeed))
+        found = found or kind.refusals(inputs)
         return provider_pb2.CheckResponse(
             inputs=encode(closed(inputs, news.secrets)), failures=check_failures(found, news.secrets)
         )
