@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -82,23 +82,8 @@ class PersonView:
     def _by_component(self, steps: Sequence[Step]) -> None:
         by_component = sorted(steps, key=lambda step: (step.component or "", step.node))
         for component, found in groupby(by_component, key=lambda step: step.component or ""):
-            self.out.print(f"[bold]{escape(component)}[/]")
-            for step in found:
-                sign, color = SIGNS[step.operation]
-                local = step.node.partition("/")[2] or step.node
-                self.out.print(f"  [{color}]{sign}[/] {escape(local)}  [dim]{short_type(step.type)}[/]")
-                self._changes(step)
-
-    def _changes(self, step: Step) -> None:
-        if step.operation not in (Operation.UPDATE, Operation.REPLACE, Operation.REFRESH):
-            return
-        for change in step.changes:
-            if change.old is None and change.new is None:  # a secret, of which nothing more is told
-                self.out.print(f"      {escape(change.path)}: {escape(change.kind)}")
-                continue
-            forced = "  [magenta]forces replacement[/]" if change.path in step.replaces else ""
-            old, new = escape(value(change.old)), escape(value(change.new))
-            self.out.print(f"      {escape(change.path)}: [red]{old}[/] → [green]{new}[/]{forced}")
+            lines = [f"[bold]{escape(component)}[/]", *(line for step in found for line in _planned(step))]
+            self.out.print("\n".join(lines))  # at once: a thousand lines take rich 0.06 s, one by one 0.16
 
     def report(self, report: Report, advice: Sequence[str]) -> None:
         """One line on what was done, the outputs, and what to do next."""
@@ -344,6 +329,22 @@ def _is_worth_a_line(step: Step) -> bool:
     if step.operation is Operation.REFRESH:
         return bool(step.changes)
     return step.operation is not Operation.SAME
+
+
+def _planned(step: Step) -> Iterator[str]:
+    """The lines of a step in a plan: what is to be done, and each property that changes."""
+    sign, color = SIGNS[step.operation]
+    local = step.node.partition("/")[2] or step.node
+    yield f"  [{color}]{sign}[/] {escape(local)}  [dim]{short_type(step.type)}[/]"
+    if step.operation not in (Operation.UPDATE, Operation.REPLACE, Operation.REFRESH):
+        return
+    for change in step.changes:
+        if change.old is None and change.new is None:  # a secret, of which nothing more is told
+            yield f"      {escape(change.path)}: {escape(change.kind)}"
+            continue
+        forced = "  [magenta]forces replacement[/]" if change.path in step.replaces else ""
+        old, new = escape(value(change.old)), escape(value(change.new))
+        yield f"      {escape(change.path)}: [red]{old}[/] → [green]{new}[/]{forced}"
 
 
 def _step_line(step: Step, word: str) -> str:

@@ -78,6 +78,27 @@ def test_an_update_and_a_replacement(tmp_path: Path) -> None:
     assert len(ended) == 1, "the three parts of a replacement are told as one"
 
 
+def test_nothing_begins_where_a_resource_stays(tmp_path: Path) -> None:
+    _, emitted = read(recorded("update"), tmp_path)
+    stays = {(step.node, step.state) for step in emitted if step.operation is Operation.SAME}
+    assert stays == {("data/bucket", State.DONE), ("data/versioning", State.DONE)}
+
+
+def test_how_the_engine_writes_makes_no_difference(tmp_path: Path) -> None:
+    """Events whose fields come in another order, or with spaces, are told alike."""
+    for verb in (Verb.UP, Verb.PREVIEW):
+        events = [json.loads(line) for line in recorded("update").splitlines()]
+        other = b"".join(json.dumps(dict(reversed(event.items()))).encode() + b"\n" for event in events)
+        assert _without_times(read(other, tmp_path, verb=verb)) == _without_times(
+            read(recorded("update"), tmp_path, verb=verb)
+        )
+
+
+def _without_times(found: tuple[Told, Any]) -> Any:
+    told, emitted = found
+    return told.counts, [[replace(step, seconds=0.0) for step in steps] for steps in (told.steps, emitted)]
+
+
 def test_a_refresh_before_a_plan_finds_what_is_changed_and_what_is_gone(tmp_path: Path) -> None:
     told, _ = read(recorded("refresh-preview"), tmp_path, verb=Verb.PREVIEW)
     outside = {step.node for step in told.steps if step.operation is Operation.REFRESH}

@@ -122,7 +122,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
         found = list(problems(kind.fields, news.values))
         values = news.values if found else effective(kind, news.values, self._default_tags)
         inputs = filled(kind.fields, named(kind, values, decode(request.olds), _name(request), request.randomSeed))
-        found = found or kind.refusals(inputs)
+        found = found or list(kind.refusals(inputs))
         return provider_pb2.CheckResponse(
             inputs=encode(closed(inputs, news.secrets)), failures=check_failures(found, news.secrets)
         )
