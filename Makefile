@@ -46,6 +46,7 @@ chaos: $(INSTALLED) ## Run the state service with the real engine: every command
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m chaos
 
 conformance: $(INSTALLED) ## Run the golden blueprints through the official plugins, on moto and the local cluster.
+	@$(BIN)/mlinfra setup
 	@$(BIN)/python -m pytest -m conformance
 
 bench: $(INSTALLED) ## Measure: everyday commands, then many resources beside the Pulumi SDK and Terraform.

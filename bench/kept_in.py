@@ -16,11 +16,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from measure import UNCHECKED
+
 from mlinfra.cli.main import main
 from mlinfra.engine.session import Session
 from mlinfra.state import service
-
-UNCHECKED = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
 
 
 def write_peak(path: Path) -> None:

@@ -13,23 +13,24 @@ takes beyond it is what mlinfra does; what it takes itself no program in Python 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
-from measure import STEPS, cores, in_turn, loop, median, mlinfra, table, timed
+from measure import STEPS, UNCHECKED, cores, loop, median, mlinfra, table, timed
 from scale import project
 
-from mlinfra.engine.run import PARALLEL
-from mlinfra.engine.session import SETTINGS, STACK_TYPE, Session
+from mlinfra.engine.run import FLAGS, PARALLEL
+from mlinfra.engine.session import STACK_TYPE, Session
+from mlinfra.engine.verb import Verb
 from mlinfra.project import Project
-from mlinfra.providers.base import Router
-from mlinfra.state.backend import Backend
+from mlinfra.providers.base import run_plugin, serve
+from mlinfra.state.backend import FILES, open_backend
 from mlinfra.tools.install import ensure
 from mlinfra.wire.protocol import (
     language_pb2,
@@ -45,8 +46,7 @@ from mlinfra.wire.values import UNKNOWN_TEXT, encode
 
 THREADS = 64
 NAME = "least"
-FLAGS = {"preview": ["preview"], "up": ["up", "--yes", "--skip-preview"], "no-op up": ["up", "--yes", "--skip-preview"]}
-FLAGS["destroy"] = ["destroy", "--yes", "--skip-preview", "--run-program"]
+VERBS = {"preview": Verb.PREVIEW, "up": Verb.UP, "no-op up": Verb.UP, "destroy": Verb.DESTROY}
 
 
 class Nothing(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]  # generated without types
@@ -108,38 +108,20 @@ def asked(*, custom: bool = True, **fields: Any) -> Any:
     return resource_pb2.RegisterResourceRequest(custom=custom, acceptSecrets=True, supportsPartialValues=True, **fields)
 
 
-def provide() -> None:
-    """Be the provider, until standard input ends."""
-    server = Server(provider_pb2_grpc.add_ResourceProviderServicer_to_server, Router(Nothing), THREADS)
-    print(server.port, flush=True)
-    sys.stdin.read()
-    os._exit(0)
-
-
 def least(step: str, folder: Path, count: int) -> None:
     """One command of the least program."""
-    provider = subprocess.Popen(
-        [sys.executable, __file__, "--provide"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    provider = subprocess.Popen([sys.executable, __file__, "--provide"], stdout=subprocess.PIPE, text=True)
     assert provider.stdout
-    state = folder / "state"
-    state.mkdir(exist_ok=True)
-    environment = {
-        "PULUMI_CONFIG_PASSPHRASE": "",
-        "PULUMI_EXPERIMENTAL": "true",
-        "PULUMI_SKIP_CHECKPOINTS": "true",
-    }
-    backend = Backend(f"file://{state}", "passphrase", local=True, environment=environment)
+    kept = open_backend(Project(folder), FILES, "passphrase")
+    backend = replace(kept, environment={**kept.environment, **UNCHECKED})
     ports = {NAME: int(provider.stdout.readline())}
     session = Session(Project(folder), NAME, "bench", backend, ensure(["pulumi"])["pulumi"], ports)
-    session.prepare()
-    if not session.settings.exists():
-        session.settings.write_text(f"config: {SETTINGS}\n")
-        session.run("stack", "init", "bench")
-    add = language_pb2_grpc.add_LanguageRuntimeServicer_to_server
-    with Server(add, Host(count), threads=4) as server:
-        arguments = [*FLAGS[step], "--stack", "bench", f"--client={server.address}", "--exec-kind=auto.inline"]
-        ended = session.run(*arguments, "--suppress-progress", "--color=never", "--parallel", str(PARALLEL))
+    session.open()
+    verb = VERBS[step]
+    with Server(language_pb2_grpc.add_LanguageRuntimeServicer_to_server, Host(count), threads=4) as server:
+        arguments = [str(verb), "--stack", "bench", *FLAGS[verb], "--parallel", str(PARALLEL), "--suppress-progress"]
+        ended = session.run(*arguments, "--color=never", f"--client={server.address}", "--exec-kind=auto.inline")
+    provider.kill()
     provider.communicate()
     sys.exit(0 if ended.succeeded else ended.output)
 
@@ -149,11 +131,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--provide", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--step", choices=list(FLAGS), help=argparse.SUPPRESS)
+    parser.add_argument("--step", choices=list(VERBS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.provide:
-        provide()
+        run_plugin(serve(Nothing, THREADS))
+        return
     if options.step:
         least(options.step, options.folder, options.count)
     found: dict[str, dict[str, list[float]]] = {step: {"least": [], "mlinfra": []} for step in STEPS}
@@ -167,8 +150,8 @@ def main() -> None:
         try:
             for number in range(options.rounds):
                 for step in STEPS:
-                    for side, seconds in in_turn(1, sides(step, bare, ours, options.count)).items():
-                        found[step][side] += seconds
+                    for side, body in sides(step, bare, ours, options.count).items():
+                        found[step][side].append(body())
                     loops.append(loop())
                     print(number, step, {side: times[-1] for side, times in found[step].items()}, file=sys.stderr)
         finally:

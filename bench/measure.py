@@ -16,6 +16,9 @@ ROOT = Path(__file__).parents[1]
 STEPS = {"preview": ["preview"], "up": ["up", "--yes"], "no-op up": ["up", "--yes"], "destroy": ["destroy", "--yes"]}
 """The life of a stack, command by command: each needs what the one before has left."""
 
+UNCHECKED = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
+"""What lets the engine's file backend keep nothing until the end of a run."""
+
 
 @dataclass(frozen=True)
 class Timing:

@@ -23,14 +23,14 @@ from mlinfra.report import Note, Operation, Printed, State, Step, Task
 PARALLEL = 16
 """Resource operations at once. The engine's default grows with the cores; the providers' threads are above it."""
 
-
-_FLAGS = {
+FLAGS = {
     Verb.PREVIEW: (),
     Verb.UP: ("--yes", "--skip-preview"),
     Verb.REFRESH: ("--yes", "--skip-preview", "--run-program"),
     # Without the program, providers would be configured from the state, which may name a port of yesterday.
     Verb.DESTROY: ("--yes", "--skip-preview", "--run-program"),
 }
+"""What each of the engine's commands is called with."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def run_engine(
     host = LanguageHost(program, packages or [], redactor)
     pipe = session.folder / f"events-{session.stack}"
     reader = EventReader(pipe, program.graph, emit, redactor, verb)
-    arguments = [str(verb), "--stack", session.stack, *_FLAGS[verb], "--parallel", str(PARALLEL)]
+    arguments = [str(verb), "--stack", session.stack, *FLAGS[verb], "--parallel", str(PARALLEL)]
     if refresh and verb is not Verb.REFRESH:
         arguments += ["--refresh"] if verb is Verb.DESTROY else ["--refresh", "--run-program"]
     if message:

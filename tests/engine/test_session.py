@@ -11,8 +11,9 @@ from mlinfra.engine.verb import Verb
 from mlinfra.report import Operation
 from tests.state.running import opened
 
+pytestmark = pytest.mark.e2e
 
-@pytest.mark.e2e
+
 def test_only_resources_whose_inputs_have_changed_are_compared(tmp_path: Path) -> None:
     with opened(tmp_path) as stack:
         stack.run(Verb.UP)

@@ -129,39 +129,37 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
 
     def Diff(self, request: Any, context: Any) -> Any:
         """Compare inputs with inputs, and tags with those that the resource has, default tags included."""
-        kind = _kind(request)
         old, outputs = opened(request.old_inputs).values, opened(request.olds).values
-        new = effective(kind, opened(request.news).values, self._default_tags)
-        return diff(kind, before(old, outputs), new)
+        return diff(_kind(request), before(old, outputs), opened(request.news).values)
 
     def Create(self, request: Any, context: Any) -> Any:
         """Make a resource. One that was made but could not be completed is kept in the state, with the reason."""
         kind = _kind(request)
         inputs = opened(request.properties, kind.secrets)
-        wanted = effective(kind, inputs.values, self._default_tags)
+        wanted = inputs.values
         if request.preview:
-            outputs = self._outputs(kind, inputs.values, wanted, dict.fromkeys(kind.outputs, UNKNOWN))
+            outputs = self._outputs(kind, wanted, dict.fromkeys(kind.outputs, UNKNOWN))
             return provider_pb2.CreateResponse(properties=encode(closed(outputs, inputs.secrets)))
         aws = self._aws(wanted, request.timeout)
         with _explained(_name(request), inputs.texts):
             adopted = self._adopted(kind, aws, wanted, request.urn)
             made = adopted or self._made(kind, aws, wanted, request.urn)
-        outputs = closed(self._outputs(kind, inputs.values, wanted, made.outputs), inputs.secrets)
+        outputs = closed(self._outputs(kind, wanted, made.outputs), inputs.secrets)
         if adopted is None or kind.resumes:
             with _kept(made.id, outputs), _explained(_name(request), inputs.texts):
                 more = kind.complete(aws, made, wanted) or {}
-            outputs = closed(self._outputs(kind, inputs.values, wanted, {**made.outputs, **more}), inputs.secrets)
+            outputs = closed(self._outputs(kind, wanted, {**made.outputs, **more}), inputs.secrets)
         return provider_pb2.CreateResponse(id=made.id, properties=encode(outputs))
 
     def Update(self, request: Any, context: Any) -> Any:
         """Change a resource in place. Where nothing differs, its creation stopped half way: complete it."""
         kind = _kind(request)
         news, olds = opened(request.news, kind.secrets), opened(request.olds)
-        wanted = effective(kind, news.values, self._default_tags)
+        wanted = news.values
         known = told(kind.outputs, olds.values)
         if request.preview:
             known |= dict.fromkeys(kind.volatile, UNKNOWN)
-            outputs = self._outputs(kind, news.values, wanted, known)
+            outputs = self._outputs(kind, wanted, known)
             return provider_pb2.UpdateResponse(properties=encode(closed(outputs, news.secrets)))
         aws = self._aws(wanted, request.timeout)
         old = before(opened(request.old_inputs).values, olds.values)
@@ -169,11 +167,11 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
         with _explained(_name(request), news.texts | olds.texts):
             if names:
                 known |= kind.update(aws, Change(request.id, old, wanted, known, names))
-        outputs = closed(self._outputs(kind, news.values, wanted, known), news.secrets)
+        outputs = closed(self._outputs(kind, wanted, known), news.secrets)
         if not names:
             with _kept(request.id, outputs), _explained(_name(request), news.texts):
                 more = kind.complete(aws, Made(request.id, known), wanted) or {}
-            outputs = closed(self._outputs(kind, news.values, wanted, {**known, **more}), news.secrets)
+            outputs = closed(self._outputs(kind, wanted, {**known, **more}), news.secrets)
         return provider_pb2.UpdateResponse(properties=encode(outputs))
 
     def Read(self, request: Any, context: Any) -> Any:
@@ -233,11 +231,9 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
             raise taken(kind.identity(wanted), kind.token.rpartition(":")[2])
         return kind.create(aws, with_mark(wanted, _mark(kind, aws, urn)) if kind.marked else wanted)
 
-    def _outputs(
-        self, kind: Resource, inputs: Mapping[str, Any], wanted: Mapping[str, Any], outputs: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _outputs(self, kind: Resource, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
         region = self._session.configuration.region if self._session else UNKNOWN
-        return properties(kind, inputs, outputs, wanted.get("tags"), inputs.get("region", region))
+        return properties(kind, inputs, outputs, inputs.get("tags"), inputs.get("region", region))
 
 
 def _kind(request: Any) -> Resource:
