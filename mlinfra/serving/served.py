@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -147,8 +147,7 @@ class Served:
             right=right,
         )
         if log is not None:
-            atexit.register(served.close)
-            _end_by_sigterm()
+            _write_at_the_end(served.close)
         return served
 
     # ---------------------------------------------------------------------------------------- predictions
@@ -272,11 +271,34 @@ def _is_place(uri: str) -> bool:
     return uri.startswith(("s3://", "file://")) or bool(uri and "://" not in uri and Path(uri).is_dir())
 
 
-def _end_by_sigterm() -> None:
-    """Let SIGTERM, where it would kill the process outright, end it as `sys.exit` does: what is left gets written."""
+_closing: Final[list[Callable[[], None]]] = []
+"""What writes the logs of this process."""
+
+
+def _write_at_the_end(close: Callable[[], None]) -> None:
+    """Call `close` when the process ends, also by SIGTERM where nothing handles that."""
+    _closing.append(close)
+    atexit.register(close)
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _exit)
+        signal.signal(signal.SIGTERM, _terminate)
 
 
-def _exit(number: int, _frame: object) -> None:
-    sys.exit(128 + number)
+def _terminate(_number: int, _frame: object) -> None:
+    """Write the logs, then end.
+
+    In a thread, as this came in the middle of whatever the main one was doing, which may hold a log's lock. And not by
+    an exception, as servers catch those: wsgiref would answer one with a 500 and go on.
+    """
+    threading.Thread(target=_end, name="terminate").start()
+
+
+def _end() -> None:
+    try:
+        for close in _closing:
+            close()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
+                stream.flush()
+    finally:
+        # Not by SIGTERM again: the first process of a container ignores what it does not handle.
+        os._exit(128 + signal.SIGTERM)

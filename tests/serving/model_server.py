@@ -1,14 +1,17 @@
 """A small model server: `python model_server.py wsgiref|werkzeug|uvicorn`. It prints its port, then serves.
 
 The model says yes to everybody from 18 on. `POST /predict` takes features, `POST /label` what was true of an earlier
-request, `POST /boom` fails, `GET /stream` predicts while it answers.
+request, `POST /boom` fails, `GET /stream` predicts while it answers, `POST /terminated` ends the process by SIGTERM in
+the middle of an answer.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import sys
+import time
 from typing import Any
 
 from mlinfra.serving import Served
@@ -30,6 +33,9 @@ def answer(path: str, body: bytes) -> tuple[int, Any]:
         return 200, {"known": served.labelled(label["request_id"], label["truth"])}
     if path == "/boom":
         predict({"age": None})
+    if path == "/terminated":
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(60)
     return 404, {"error": "no such path"}
 
 

@@ -145,6 +145,17 @@ def test_the_log_of_a_server_in_a_bucket(start: Start, s3: Any) -> None:
     assert [record["inputs"]["age"] for record in lines(body)] == list(range(20))
 
 
+def test_a_server_that_catches_everything_ends_in_the_middle_of_an_answer(start: Start, tmp_path: Path) -> None:
+    """wsgiref answers with a 500 whatever an application raises, also what would end the process."""
+    server = start("wsgiref", REQUEST_LOG_URI=str(tmp_path / "log"))
+    server.ask("POST", "/predict", {"age": 18})
+    with pytest.raises((http.client.HTTPException, OSError)):
+        server.ask("POST", "/terminated")
+    assert server.process.wait(30) == 128 + signal.SIGTERM
+    [path] = (tmp_path / "log").rglob("*.gz")
+    assert [record["inputs"] for record in lines(path.read_bytes())] == [{"age": 18}]
+
+
 def test_a_sink_that_is_down_fails_no_request(start: Start, tmp_path: Path) -> None:
     """The log's folder cannot be made, as a file is in its place."""
     (tmp_path / "log").write_text("in the way")
