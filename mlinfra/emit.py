@@ -7,6 +7,7 @@ classes takes `mlinfra validate` a hundredth of its time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -15,5 +16,19 @@ if TYPE_CHECKING:
 Emit: TypeAlias = Callable[["Event"], None]
 
 
+class ReaderGoneError(Exception):
+    """Whoever was told has gone: `mlinfra runs follow … | head` has seen enough."""
+
+
 def silent(event: Event) -> None:
     """An `Emit` for callers that only want the report."""
+
+
+def steady(emit: Emit) -> Emit:
+    """An `Emit` for what changes things: it goes on to its end and is recorded, whether or not anybody reads of it."""
+
+    def told(event: Event) -> None:
+        with suppress(ReaderGoneError):
+            emit(event)
+
+    return told

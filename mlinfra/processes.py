@@ -91,9 +91,13 @@ def _run_ps(*arguments: str) -> str:
 def handling(
     handler: Callable[[int, FrameType | None], None] | signal.Handlers, *numbers: signal.Signals
 ) -> Iterator[None]:
-    """Handle signals within the block; only the main thread may, elsewhere nothing is changed."""
+    """Handle signals within the block; only the main thread may, elsewhere nothing is changed.
+
+    SIGHUP stays ignored where it is: that is what `nohup` asks for.
+    """
     here = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, handler) for number in numbers if here}
+    taken = [n for n in numbers if not (n is signal.SIGHUP and signal.getsignal(n) is signal.SIG_IGN)] if here else []
+    before = {number: signal.signal(number, handler) for number in taken}
     try:
         yield
     finally:

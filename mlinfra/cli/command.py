@@ -15,6 +15,7 @@ import typer
 from typer.models import ArgumentInfo
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.emit import ReaderGoneError
 
 if TYPE_CHECKING:
     from mlinfra.views.view import View
@@ -132,7 +133,7 @@ def _ending(as_json: bool, debug: bool) -> Iterator[View]:
     view = _view(as_json, debug)
     try:
         yield view
-    except typer.Exit:
+    except (typer.Exit, ReaderGoneError):
         raise
     except MlinfraError as error:
         view.diagnostics(error.diagnostics, error.debug if debug else "")

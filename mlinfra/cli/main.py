@@ -13,6 +13,9 @@ from typing import Any, Final
 
 import typer
 
+from mlinfra.cli.streams import guard
+from mlinfra.emit import ReaderGoneError
+
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "stack": ("validate", "preview", "up", "refresh", "destroy", "cancel", "outputs", "graph"),
     "capacity": ("capacity",),
@@ -59,10 +62,13 @@ def __getattr__(name: str) -> Any:
 
 def main() -> None:
     """Run the command line and exit. A wrong call exits with 1: 2 is kept for `preview --detailed-exitcode`."""
+    guard()
     try:
         code = build(sys.argv[1] if len(sys.argv) > 1 else "")(standalone_mode=False)
     except typer.Exit as ending:
         code = ending.exit_code
+    except ReaderGoneError:
+        code = 1
     except (typer.Abort, KeyboardInterrupt):
         sys.stderr.write("Aborted.\n")
         code = 1
@@ -72,5 +78,9 @@ def main() -> None:
             raise
         show()
         code = 1
+    try:
+        sys.stdout.flush()
+    except ReaderGoneError:
+        code = code or 1
     gc.freeze()  # on the way out Python would look through all that was loaded: 4 % of `validate`
     sys.exit(code or 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlinfra.cli.command import Call, RefreshOption, WaitOption, YesOption, on_stack
+from mlinfra.emit import ReaderGoneError
 
 if TYPE_CHECKING:
     from mlinfra.report import Report
@@ -102,7 +104,8 @@ def refresh(
     request = call.request(wait)
     report = work(request)
     if report.steps and report.succeeded:
-        call.view.plan(report)
+        with suppress(ReaderGoneError):
+            call.view.plan(report)
     again = f"{request.command('up')}   makes it again what the blueprint says"
     end(call.view, report, [again] if report.steps else [])
 
@@ -197,8 +200,9 @@ def graph(call: Call) -> None:
 
 
 def end(view: View, report: Report, advice: list[str] | None = None) -> None:
-    """Show the report; exit with 1 when the run failed or was interrupted."""
-    view.report(report, advice or [] if report.succeeded else [])
+    """Show the report; exit with 1 when the run failed or was interrupted, and not because nobody reads of it."""
+    with suppress(ReaderGoneError):
+        view.report(report, advice or [] if report.succeeded else [])
     if not report.succeeded:
         raise typer.Exit(1)
 

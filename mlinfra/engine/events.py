@@ -74,12 +74,15 @@ class EventReader:
         self._verb, self._plans, self._reads = verb, verb is Verb.PREVIEW, verb is Verb.REFRESH
         self._pipe, self._graph, self._emit, self._redactor = pipe, graph, emit, redactor
         self._started: dict[tuple[str, str], float] = {}
-        self._trouble: Exception | None = None
+        self._trouble: BaseException | None = None
+        self._over = threading.Event()
         self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "resourcePreEvent": self._begun,
             "resOutputsEvent": self._done,
             "resOpFailedEvent": self._failed,
             "diagnosticEvent": self._message,
+            "summaryEvent": self._end,
+            "cancelEvent": self._end,
         }
         pipe.unlink(missing_ok=True)
         os.mkfifo(pipe, 0o600)
@@ -87,6 +90,10 @@ class EventReader:
         self._handle = os.open(pipe, os.O_RDWR)
         self._thread = threading.Thread(target=self._read, name="engine-events", daemon=True)
         self._thread.start()
+
+    def is_over(self) -> bool:
+        """Whether the engine has told that nothing more is made or changed: by its summary, or the last event."""
+        return self._over.is_set()
 
     def close(self) -> Told:
         """Read what is left after the engine has gone, and say what was told; raises what `emit` failed with."""
@@ -123,7 +130,7 @@ class EventReader:
     def _tell(self, handle: Callable[[Any], None], what: Any) -> None:
         try:
             handle(what)
-        except Exception as error:  # a pipe that nobody reads any more would stop the engine for good
+        except BaseException as error:  # a pipe that nobody reads any more would stop the engine for good
             self._trouble = self._trouble or error
 
     # ------------------------------------------------------------------------------------ steps
@@ -218,6 +225,9 @@ class EventReader:
         if isinstance(value, str) and _UNKNOWN.fullmatch(value):
             return "(known after apply)"
         return value
+
+    def _end(self, _: Mapping[str, Any]) -> None:
+        self._over.set()
 
     # ------------------------------------------------------------------------------------ messages
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,12 @@ _GATE = ("/bin/sh", "-c", 'read -r _ && exec "$@" </dev/null', "pulumi")
 
 So the engine can be noted before it is anything. A `preexec_fn` would do it too, but gRPC's threads do not bear a fork.
 """
+
+_LAST_SECONDS = 30.0
+"""How long an engine that was interrupted may take to end once its run is over, when all it does is say so."""
+
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a CI system that gives up, a terminal that is closed."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,19 @@ def run_pulumi(
     environment: Mapping[str, str],
     noted: Noted,
     on_interrupt: Callable[[int], None] = lambda _: None,
+    over: Callable[[], bool] = lambda: False,
+    patience: float = _LAST_SECONDS,
 ) -> Ended:
     """Run `pulumi` to its end; `noted` is where the process is noted on disk for as long as it runs.
 
     The process is not in the terminal's group, so that Ctrl-C reaches it through us alone: the first interrupt is
     passed on, and the engine finishes what is in flight; so is the second, on which the engine stops at once; the third
-    kills it. `on_interrupt` is told the count. However this function ends, the process has ended too.
+    kills it. SIGTERM, and the SIGHUP of a terminal that is closed, count as well. `on_interrupt` is told the count.
+    However this function ends, the process has ended too.
+
+    An interrupt that reaches the engine while it is about to end makes it wait for ever: what it would say of it has no
+    reader in it any more. So none is passed on once its run is `over`; and should one have crossed with that, the
+    engine is killed after `patience` seconds.
     """
     process: subprocess.Popen[bytes] | None = None
     interrupts = 0
@@ -58,13 +72,13 @@ def run_pulumi(
         nonlocal interrupts
         interrupts += 1
         if process is not None:
-            if interrupts < 3:
-                process.send_signal(signal.SIGINT)  # the engine's own second step is to stop without finishing anything
-            else:
+            if interrupts >= 3:
                 _kill(process)
+            elif not over():
+                process.send_signal(signal.SIGINT)  # the engine's own second step is to stop without finishing anything
         on_interrupt(interrupts)
 
-    with handling(interrupt, signal.SIGINT, signal.SIGTERM):
+    with handling(interrupt, *_INTERRUPTS):
         process = subprocess.Popen(  # noqa: S603 — the binary is ours, the arguments are a list
             [*_GATE, str(binary), *arguments],
             cwd=folder,
@@ -76,12 +90,29 @@ def run_pulumi(
         )
         try:
             with noted.process(process.pid):
-                output, _ = process.communicate(b"" if interrupts else b"\n")
+                output = _followed(process, b"" if interrupts else b"\n", lambda: interrupts > 0 and over(), patience)
         finally:
             if process.poll() is None:
                 _kill(process)
                 process.wait()
     return Ended(process.returncode, output[-_KEPT:].decode(errors="replace"), interrupted=interrupts > 0)
+
+
+def _followed(
+    process: subprocess.Popen[bytes], given: bytes | None, ends: Callable[[], bool], patience: float
+) -> bytes:
+    """All that a process prints, given this input; from when it `ends`, it is waited for no longer than `patience`."""
+    since: float | None = None
+    while True:
+        try:
+            output, _ = process.communicate(given, timeout=0.5)
+            return output
+        except subprocess.TimeoutExpired:
+            given = None  # it has it
+        if since is None and ends():
+            since = time.monotonic()
+        if since is not None and time.monotonic() - since > patience:
+            _kill(process)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

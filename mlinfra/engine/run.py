@@ -109,7 +109,13 @@ def run_engine(
         try:
             environment = session.environment(expects_changes=expects_changes)
             ended = run_pulumi(
-                session.binary, arguments, session.folder, environment, session.running, told_of_interrupt
+                session.binary,
+                arguments,
+                session.folder,
+                environment,
+                session.running,
+                told_of_interrupt,
+                reader.is_over,
             )
         finally:
             told = reader.close()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from mlinfra.emit import Emit
+from mlinfra.emit import Emit, steady
 from mlinfra.engine.attached import Attached
 from mlinfra.engine.redaction import Redactor
 from mlinfra.engine.repair import interrupted
@@ -181,6 +181,7 @@ Settle = Callable[[Request, Compiled, Session], Compiled]
 @contextmanager
 def opened_with(request: Request, verb: str, settle: Settle | None, process: Attached) -> Iterator[Run]:
     """As `mlinfra.workflow.opening.opened`; `process` is where the embedded providers are served from."""
+    request = replace(request, emit=steady(request.emit))
     stack = request.stack()
     packages = embedded(stack)
     process.load(packages)

@@ -88,6 +88,26 @@ def test_ctrl_c(many: Lab, times: int) -> None:
     whole_again(lab, stack)
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_update_of_which_nobody_reads_goes_on_to_its_end(many: Lab, options: tuple[str, ...]) -> None:
+    """As in `mlinfra up --yes 2>&1 | head -1`."""
+    lab, stack = many, f"unread{''.join(options)}"
+    lab.stack(stack, blueprint="many")
+    lab.run("local", "up", "--stack", stack)
+    process = lab.start("up", "--stack", stack, "--yes", *options)
+    assert process.stdout
+    assert process.stderr
+    read, other = (process.stdout, process.stderr) if options else (process.stderr, process.stdout)
+    other.close()
+    read.readline()
+    read.close()
+    assert process.wait(240) == 0
+    [record] = (lab.root / ".mlinfra" / "history" / f"{stack}.jsonl").read_text().splitlines()
+    assert json.loads(record)["succeeded"] is True
+    assert buckets(lab, stack) == {f"many-{i}" for i in range(40)}
+    assert set(lab.report("up", "--stack", stack, "--yes")["counts"]) == {"same"}
+
+
 def test_a_run_that_was_killed_is_repaired_by_the_next(many: Lab) -> None:
     lab = many
     lab.stack("killed", blueprint="many")

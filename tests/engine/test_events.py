@@ -217,17 +217,18 @@ def test_an_engine_that_was_killed_leaves_a_torn_line(tmp_path: Path) -> None:
     assert told.counts[Operation.CREATE] > 0
 
 
-def test_a_view_that_fails_does_not_stop_the_reading(tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure", [BrokenPipeError, SystemExit])
+def test_a_view_that_fails_does_not_stop_the_reading(tmp_path: Path, failure: type[BaseException]) -> None:
     """More than a pipe holds is still taken: the engine would wait for a reader for ever."""
 
     def broken(event: Event) -> None:
-        raise BrokenPipeError("the terminal has gone")
+        raise failure("the terminal has gone")
 
     reader = EventReader(tmp_path / "pipe", GRAPH, broken, Redactor(), Verb.UP)
     with (tmp_path / "pipe").open("wb") as pipe:
         for _ in range(20):
             pipe.write(recorded("up"))
-    with pytest.raises(BrokenPipeError):
+    with pytest.raises(failure):
         reader.close()
     assert reader.told.counts[Operation.CREATE] == 80
 

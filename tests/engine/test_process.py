@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -66,7 +68,7 @@ def test_it_is_noted_before_it_runs(tmp_path: Path) -> None:
     assert f'"mlinfra": [{os.getpid()}, "{identity(os.getpid())}"]' in ended.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_interrupt_is_passed_on_once(tmp_path: Path, number: int) -> None:
     with interrupting(tmp_path, number) as told:
         ended = run(tmp_path, COUNTING.format(then="exit 0"), told)
@@ -87,6 +89,32 @@ def test_the_second_is_passed_on_and_the_third_kills(tmp_path: Path) -> None:
     assert ended == Ended(-signal.SIGKILL, "interrupt 1\ninterrupt 2\n", interrupted=True)
 
 
+def test_no_interrupt_is_passed_on_to_what_is_over(tmp_path: Path) -> None:
+    script = COUNTING.format(then=":").replace("while :", "for i in $(seq 50)")
+    with interrupting(tmp_path, signal.SIGINT, signal.SIGINT) as told:
+        ended = run_pulumi(
+            Path("/bin/sh"), ["-c", script], tmp_path, ENVIRONMENT, Noted(tmp_path / "running"), told, lambda: True
+        )
+    assert ended == Ended(0, "", interrupted=True)
+
+
+def test_what_is_over_and_does_not_end_after_an_interrupt_is_killed(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def interrupted(count: int) -> None:
+        told(count)
+        over.set()  # they have crossed
+
+    with interrupting(tmp_path, signal.SIGINT) as told:
+        ended = run_pulumi(
+            *(Path("/bin/sh"), ["-c", COUNTING.format(then=":")], tmp_path, ENVIRONMENT, Noted(tmp_path / "running")),
+            interrupted,
+            over.is_set,
+            patience=0.1,
+        )
+    assert ended == Ended(-signal.SIGKILL, "interrupt 1\n", interrupted=True)
+
+
 class BrokenError(Exception):
     """What goes wrong in us while the process runs."""
 
@@ -103,6 +131,20 @@ def test_it_ends_with_the_run_however_that_ends(tmp_path: Path) -> None:
             run(tmp_path, deaf, broken)
     assert identity(int((tmp_path / "pid").read_text())) is None
     assert list((tmp_path / "running").iterdir()) == []
+
+
+def test_who_ignores_a_closed_terminal_goes_on_doing_so(tmp_path: Path) -> None:
+    """As `nohup mlinfra up` does."""
+    script = "kill -HUP $PPID; echo up"
+    program = (
+        "import signal, sys; from pathlib import Path; from mlinfra.engine.process import run_pulumi;"
+        "from mlinfra.engine.running import Noted; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
+        f"ended = run_pulumi(Path('/bin/sh'), ['-c', {script!r}], Path('.'), {ENVIRONMENT}, Noted(Path('running')));"
+        "print(ended.succeeded, ended.output, end='')"
+    )
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout == "True up\n"
 
 
 def test_a_signal_handler_is_given_back(tmp_path: Path) -> None:
