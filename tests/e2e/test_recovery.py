@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -86,6 +89,46 @@ def test_ctrl_c(many: Lab, times: int) -> None:
     assert "the same command again" in ran.err
     assert "Traceback" not in ran.err
     whole_again(lab, stack)
+
+
+ON_TERMINAL = (
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_at_a_terminal(many: Lab, closes: bool) -> None:
+    """It asks, and is told yes; then the terminal stays, or is closed in the middle, which interrupts it."""
+    lab, stack = many, "terminal-closed" if closes else "terminal"
+    count = 300 if closes else 40
+    lab.stack(stack, blueprint="many", params={"count": count})
+    lab.run("local", "up", "--stack", stack)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", ON_TERMINAL, *COMMAND, "up", "--stack", stack]
+    process = subprocess.Popen(
+        command, cwd=lab.root, env={**lab.variables(), "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    seen = b""
+
+    def shows(text: bytes) -> bool:
+        nonlocal seen
+        if select.select([ours], [], [], 0)[0]:
+            with suppress(OSError):  # Linux tells so that nobody writes any more
+                seen += os.read(ours, 1 << 16)
+        return text in seen
+
+    wait_until(lambda: shows(b"[yes/no]"))
+    os.write(ours, b"yes\n")
+    wait_until(lambda: shows(b"created"))
+    if not closes:
+        wait_until(lambda: shows(b"takes it all away"))
+    os.close(ours)
+    assert process.wait(60) == (1 if closes else 0)
+    [record] = (lab.root / ".mlinfra" / "history" / f"{stack}.jsonl").read_text().splitlines()
+    assert json.loads(record)["interrupted"] is closes
+    whole_again(lab, stack, count)
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
