@@ -122,10 +122,13 @@ def test_at_a_terminal(many: Lab, closes: bool) -> None:
     wait_until(lambda: shows(b"[yes/no]"))
     os.write(ours, b"yes\n")
     wait_until(lambda: shows(b"created"))
-    if not closes:
+    if closes:
+        os.close(ours)
+        assert process.wait(60) == 1
+    else:
         wait_until(lambda: shows(b"takes it all away"))
-    os.close(ours)
-    assert process.wait(60) == (1 if closes else 0)
+        assert process.wait(60) == 0
+        os.close(ours)
     [record] = (lab.root / ".mlinfra" / "history" / f"{stack}.jsonl").read_text().splitlines()
     assert json.loads(record)["interrupted"] is closes
     whole_again(lab, stack, count)
