@@ -17,7 +17,7 @@ Emit: TypeAlias = Callable[["Event"], None]
 
 
 class ReaderGoneError(Exception):
-    """Whoever was told has gone: `mlinfra runs follow … | head` has seen enough."""
+    """Whoever was told has gone (`mlinfra runs follow … | head` has seen enough), or cannot be told."""
 
 
 def silent(event: Event) -> None:

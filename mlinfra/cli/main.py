@@ -62,7 +62,7 @@ def __getattr__(name: str) -> Any:
 
 def main() -> None:
     """Run the command line and exit. A wrong call exits with 1: 2 is kept for `preview --detailed-exitcode`."""
-    guard()
+    out = guard()
     try:
         code = build(sys.argv[1] if len(sys.argv) > 1 else "")(standalone_mode=False)
     except typer.Exit as ending:
@@ -79,8 +79,13 @@ def main() -> None:
         show()
         code = 1
     try:
-        sys.stdout.flush()
+        out.flush()
     except ReaderGoneError:
+        code = code or 1
+    if out.trouble:
+        sys.stderr.write(
+            f"error: standard output is not whole: {out.trouble}\n  → Send it to where it can be written.\n"
+        )
         code = code or 1
     gc.freeze()  # on the way out Python would look through all that was loaded: 4 % of `validate`
     sys.exit(code or 0)

@@ -1,4 +1,4 @@
-"""Standard output and standard error whose reader may go: `mlinfra up | head`, or a terminal that is closed."""
+"""Standard output and standard error, whose reader may go: `mlinfra up | head`, a closed terminal, a full disk."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mlinfra.emit import ReaderGoneError
 
 
 class Stream:
-    """A text stream. From when nobody reads it any more, what is written is dropped.
+    """A text stream. From when nobody reads it any more, or it cannot be written to, what is written is dropped.
 
-    With `tells`, the first write after that raises `ReaderGoneError`: who asked for results has seen enough of them.
+    With `tells`, the first write after that raises `ReaderGoneError`: results that go nowhere are not wanted any more.
     Progress and problems nobody has asked for, and so they are dropped without a word.
     """
 
@@ -24,6 +24,8 @@ class Stream:
         self._tells = tells
         # A terminal that was closed answers with EIO; on a file that is an error of the disk.
         self._gone = (errno.EPIPE, errno.EIO) if stream.isatty() else (errno.EPIPE,)
+        self.trouble = ""
+        """Why it cannot be written to; empty where it can be, or has lost its reader."""
 
     def write(self, text: str) -> int:
         """Write, maybe later; as `TextIO` does."""
@@ -47,7 +49,7 @@ class Stream:
 
     def _lose(self, error: OSError) -> None:
         if error.errno not in self._gone:
-            raise error
+            self.trouble = error.strerror or str(error)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())  # what the stream still holds goes there, too
         os.close(nowhere)
@@ -58,10 +60,14 @@ class Stream:
         return getattr(self._stream, name)
 
 
-def guard() -> None:
-    """Let standard output and standard error outlive their readers; one that was closed from the start goes nowhere."""
-    sys.stdout = cast("TextIO", Stream(sys.stdout or _nowhere(), tells=True))
-    sys.stderr = cast("TextIO", Stream(sys.stderr or _nowhere(), tells=False))
+def guard() -> Stream:
+    """Let standard output and standard error outlive their readers; one that was closed from the start goes nowhere.
+
+    Returns the first of the two.
+    """
+    out, err = Stream(sys.stdout or _nowhere(), tells=True), Stream(sys.stderr or _nowhere(), tells=False)
+    sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
+    return out
 
 
 def _nowhere() -> TextIO:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from mlinfra.engine.running import Noted
-from mlinfra.processes import handling
+from mlinfra.processes import INTERRUPTS, handling
 
 _KEPT = 200_000  # characters of output that are kept for `--debug` and for errors that no event tells
 
@@ -25,9 +25,6 @@ So the engine can be noted before it is anything. A `preexec_fn` would do it too
 
 _LAST_SECONDS = 30.0
 """How long an engine that was interrupted may take to end once its run is over, when all it does is say so."""
-
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, a CI system that gives up, a terminal that is closed."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def run_pulumi(
                 process.send_signal(signal.SIGINT)  # the engine's own second step is to stop without finishing anything
         on_interrupt(interrupts)
 
-    with handling(interrupt, *_INTERRUPTS):
+    with handling(interrupt, *INTERRUPTS):
         process = subprocess.Popen(  # noqa: S603 — the binary is ours, the arguments are a list
             [*_GATE, str(binary), *arguments],
             cwd=folder,

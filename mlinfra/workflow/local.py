@@ -12,7 +12,7 @@ import yaml
 
 from mlinfra.components.people import check_group
 from mlinfra.diagnostics import Diagnostic, MlinfraError
-from mlinfra.emit import Emit
+from mlinfra.emit import Emit, steady
 from mlinfra.functions import kubeconfig
 from mlinfra.graph import Graph
 from mlinfra.local import definitions
@@ -121,7 +121,7 @@ def stop(request: Request) -> None:
 
 def stop_everything(project: Project, emit: Emit) -> None:
     """Stop all of the project's local target, those of rehearsals too; moto forgets what it holds."""
-    stop_all(project, emit)
+    stop_all(project, steady(emit))
     for room in rooms(project):
         stop_all(room)
 
@@ -167,7 +167,9 @@ def _target(request: Request, stack: Stack) -> LocalTarget:
     section = stack.file.target
     assert isinstance(section, LocalSection)
     account = request.account_name(stack)
-    return LocalTarget(request.project, request.state_name, request.emit, section.region, account, stack.blueprint)
+    return LocalTarget(
+        request.project, request.state_name, steady(request.emit), section.region, account, stack.blueprint
+    )
 
 
 def _local_stack(request: Request) -> Stack:

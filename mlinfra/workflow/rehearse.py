@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlinfra.diagnostics import Diagnostic, MlinfraError
+from mlinfra.emit import steady
 from mlinfra.local import definitions
 from mlinfra.local.leaks import LeakScan
 from mlinfra.local.target import LocalAccess
@@ -70,6 +71,7 @@ def rehearse(request: Request, *, keep: bool = False) -> Rehearsal:
     rehearsal of it is going on: then nothing was begun.
     """
     begun = time.monotonic()
+    request = replace(request, emit=steady(request.emit))
     name = request.stack_name
     with interruptible(), room(request.project, name, request.emit) as made:
         teller = Teller(request.emit)

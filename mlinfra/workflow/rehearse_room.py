@@ -20,7 +20,7 @@ from mlinfra.diagnostics import MlinfraError
 from mlinfra.emit import Emit
 from mlinfra.graph import Graph, Kind, Node
 from mlinfra.local.target import stop_all
-from mlinfra.processes import handling
+from mlinfra.processes import INTERRUPTS, handling
 from mlinfra.project import Project
 from mlinfra.report import State, Task
 from mlinfra.stack import Stack, StateSection
@@ -158,16 +158,16 @@ def clear(made: Room, emit: Emit, why: str) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM, which a CI system sends, is taken for Ctrl-C within the block."""
+    """What else interrupts (a CI system's SIGTERM, a terminal that is closed) is taken for Ctrl-C within the block."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 — the form of a signal handler
         raise KeyboardInterrupt
 
-    with handling(interrupt, signal.SIGTERM):
+    with handling(interrupt, signal.SIGTERM, signal.SIGHUP):
         yield
 
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    with handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
+    with handling(signal.SIG_IGN, *INTERRUPTS):
         yield

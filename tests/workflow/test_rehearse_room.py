@@ -100,8 +100,9 @@ def test_what_aws_protects_is_let_go_before_a_destroy(tmp_path: Path) -> None:
     assert protected(fitted) == []
 
 
-def test_what_a_ci_system_sends_is_an_interrupt() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_a_ci_system_or_a_closed_terminal_sends_is_an_interrupt(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt), interruptible():
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is before
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
