@@ -33,7 +33,9 @@ def destroy(request: Request, confirm: Confirm, *, force: bool = False) -> Repor
         guarded = bool(protected) or (run.compiled.environment.tier.protected and not request.rehearse)
         kept = frozenset() if request.rehearse else kept_by_destroy(run.landed.session.whole(), _kept(run, protected))
         going = [item for item in run.landed.resources if item["urn"] not in kept]
-        names = sorted({*(name_of(item["urn"]) for item in going), *(name_of(urn) for urn in _cut_off(run))})
+        # Values that the engine itself keeps (a secret that was made up) are not told as deleted, and so not counted.
+        made = [item["urn"] for item in going if not item["type"].startswith("pulumi:")]
+        names = sorted({name_of(urn) for urn in (*made, *_cut_off(run))})
         if guarded and names and not force:
             raise MlinfraError(_refusal(request, run, protected))
         if names:

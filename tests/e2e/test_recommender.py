@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -129,6 +131,20 @@ def test_prod_is_not_destroyed_without_being_told_twice(environments: Lab) -> No
     wrong = lab.run("destroy", "--stack", "prod", "--yes", "--force", "--confirm", "dev", code=1)
     assert "not confirmed" in wrong.out
     assert lab.report("up", "--stack", "prod", "--yes")["counts"].keys() == {"same"}
+
+
+def test_a_destroy_asks_about_as_much_as_there_is(environments: Lab) -> None:
+    """Its plan and its report count the same."""
+    program = (
+        "from mlinfra.project import find_project; from mlinfra.workflow.destroy import destroy;"
+        "from mlinfra.workflow.request import Request;"
+        "destroy(Request(find_project(), 'dev'), lambda stack, names, guarded: print(len(names)))"
+    )
+    lab = environments
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=lab.root, env=lab.variables(), capture_output=True, text=True, check=True
+    )
+    assert lab.report("up", "--stack", "dev", "--yes")["counts"] == {"same": int(ran.stdout)}
 
 
 def test_an_update_that_would_lose_what_is_protected_changes_nothing(environments: Lab) -> None:
