@@ -31,6 +31,14 @@ def run(folder: Path, script: str, told: Callable[[int], None] = lambda _: None)
     return run_pulumi(Path("/bin/sh"), ["-c", script], folder, ENVIRONMENT, Noted(folder / "running"), told)
 
 
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """A test run under `nohup` ignores SIGHUP, and all that it starts."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @contextmanager
 def interrupting(folder: Path, *signals: int) -> Iterator[Callable[[int], None]]:
     """Send us signals, one after the other, each once the last one was handled, from when the script is ready."""
