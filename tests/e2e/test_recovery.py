@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,12 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 def buckets(lab: Lab, stack: str) -> set[str]:
     return {bucket["Name"] for bucket in lab.client(stack, "s3").list_buckets()["Buckets"]}
+
+
+def recorded(lab: Lab, stack: str) -> dict[str, Any]:
+    """The one run that the stack's history has."""
+    [record] = (lab.root / ".mlinfra" / "history" / f"{stack}.jsonl").read_text().splitlines()
+    return dict(json.loads(record))
 
 
 def whole_again(lab: Lab, stack: str, count: int = 40) -> None:
@@ -129,8 +136,7 @@ def test_at_a_terminal(many: Lab, closes: bool) -> None:
         wait_until(lambda: shows(b"takes it all away"))
         assert process.wait(60) == 0
         os.close(ours)
-    [record] = (lab.root / ".mlinfra" / "history" / f"{stack}.jsonl").read_text().splitlines()
-    assert json.loads(record)["interrupted"] is closes
+    assert recorded(lab, stack)["interrupted"] is closes
     whole_again(lab, stack, count)
 
 
@@ -148,8 +154,7 @@ def test_an_update_of_which_nobody_reads_goes_on_to_its_end(many: Lab, options: 
     read.readline()
     read.close()
     assert process.wait(240) == 0
-    [record] = (lab.root / ".mlinfra" / "history" / f"{stack}.jsonl").read_text().splitlines()
-    assert json.loads(record)["succeeded"] is True
+    assert recorded(lab, stack)["succeeded"] is True
     assert buckets(lab, stack) == {f"many-{i}" for i in range(40)}
     assert set(lab.report("up", "--stack", stack, "--yes")["counts"]) == {"same"}
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,9 @@ while :; do sleep 0.02; done
 """
 
 
-def run(folder: Path, script: str, told: Callable[[int], None] = lambda _: None) -> Ended:
-    return run_pulumi(Path("/bin/sh"), ["-c", script], folder, ENVIRONMENT, Noted(folder / "running"), told)
+def run(folder: Path, script: str, told: Callable[[int], None] = lambda _: None, **options: Any) -> Ended:
+    noted = Noted(folder / "running")
+    return run_pulumi(Path("/bin/sh"), ["-c", script], folder, ENVIRONMENT, noted, told, **options)
 
 
 @pytest.fixture(autouse=True)
@@ -100,9 +102,7 @@ def test_the_second_is_passed_on_and_the_third_kills(tmp_path: Path) -> None:
 def test_no_interrupt_is_passed_on_to_what_is_over(tmp_path: Path) -> None:
     script = COUNTING.format(then=":").replace("while :", "for i in $(seq 50)")
     with interrupting(tmp_path, signal.SIGINT, signal.SIGINT) as told:
-        ended = run_pulumi(
-            Path("/bin/sh"), ["-c", script], tmp_path, ENVIRONMENT, Noted(tmp_path / "running"), told, lambda: True
-        )
+        ended = run(tmp_path, script, told, over=lambda: True)
     assert ended == Ended(0, "", interrupted=True)
 
 
@@ -114,12 +114,7 @@ def test_what_is_over_and_does_not_end_after_an_interrupt_is_killed(tmp_path: Pa
         over.set()  # they have crossed
 
     with interrupting(tmp_path, signal.SIGINT) as told:
-        ended = run_pulumi(
-            *(Path("/bin/sh"), ["-c", COUNTING.format(then=":")], tmp_path, ENVIRONMENT, Noted(tmp_path / "running")),
-            interrupted,
-            over.is_set,
-            patience=0.1,
-        )
+        ended = run(tmp_path, COUNTING.format(then=":"), interrupted, over=over.is_set, patience=0.1)
     assert ended == Ended(-signal.SIGKILL, "interrupt 1\n", interrupted=True)
 
 
